@@ -2,8 +2,8 @@
 //!
 //! | request | what it does |
 //! |---|---|
-//! | `POST /alice/jobs`, with a URL as the body | takes a job, and tells its id |
-//! | `GET /alice/jobs` | tells how far each is |
+//! | `POST /alice/jobs`, with a URL as the body | takes a job, and tells its id; one with an `Idempotency-Key` is taken once |
+//! | `GET /alice/jobs?after=ID` | tells how far each is, a hundred at once |
 //! | `GET /alice/jobs/ID` | tells how far it is, and the first URL that failed for each reason |
 //! | `GET /alice/jobs/ID/pages` | what it has found so far, as JSON Lines |
 //! | `DELETE /alice/jobs/ID` | cancels it; what it has found stays |
@@ -12,15 +12,25 @@
 //! and the jobs go on with the next start.
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 
-use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Read},
+    net::TcpListener,
+    path::PathBuf,
+    time::Duration,
+};
 
 use actix_crawler::{jobs::Job, prelude::*};
 use actix_web::{
-    App, HttpResponse, HttpServer,
-    error::{ErrorBadRequest, ErrorInternalServerError, ErrorNotFound},
-    web::{self, Data, Path},
+    App, HttpRequest, HttpResponse, HttpServer,
+    error::{
+        ErrorBadRequest, ErrorConflict, ErrorInternalServerError, ErrorNotFound, ErrorServiceUnavailable,
+        ErrorTooManyRequests,
+    },
+    web::{self, Bytes, Data, Path, Query},
 };
-use serde::Serialize;
+use futures_util::{Stream, stream};
+use serde::{Deserialize, Serialize};
 
 /// Jobs that are asked for a URL to begin at.
 type Jobs = actix_crawler::jobs::Jobs<String>;
@@ -55,27 +65,71 @@ fn crawler(job: &Job<String>) -> Crawler<impl Spider + use<>> {
         .pipeline(JsonLines::create(job.file("pages.jsonl")))
 }
 
-async fn post(jobs: Data<Jobs>, tenant: Path<String>, url: String) -> actix_web::Result<HttpResponse> {
-    rate_of(&tenant)?;
-    Request::parse(&url).map_err(ErrorBadRequest)?;
-    Ok(HttpResponse::Accepted().json(jobs.start(&tenant, url).await.map_err(ErrorInternalServerError)?))
+/// Says by its status whose fault an error is.
+fn refusal(error: Error) -> actix_web::Error {
+    match error {
+        Error::NoSuchJob { .. } => ErrorNotFound(error),
+        Error::JobNotRunning { .. } => ErrorConflict(error),
+        Error::TooManyJobs { .. } => ErrorTooManyRequests(error),
+        Error::JobsStopped => ErrorServiceUnavailable(error),
+        Error::Setting { .. } | Error::Url { .. } => ErrorBadRequest(error),
+        error => ErrorInternalServerError(error),
+    }
 }
 
-async fn list(jobs: Data<Jobs>, tenant: Path<String>) -> actix_web::Result<HttpResponse> {
-    Ok(HttpResponse::Ok().json(jobs.list(&tenant).await.map_err(ErrorInternalServerError)?))
+async fn post(
+    jobs: Data<Jobs>,
+    tenant: Path<String>,
+    asked: HttpRequest,
+    url: String,
+) -> actix_web::Result<HttpResponse> {
+    rate_of(&tenant)?;
+    Request::parse(&url).map_err(ErrorBadRequest)?;
+    let key = asked.headers().get("idempotency-key").map(|key| key.to_str()).transpose().map_err(ErrorBadRequest)?;
+    let job = match key {
+        Some(key) => jobs.start_once(&tenant, key, url).await,
+        None => jobs.start(&tenant, url).await,
+    };
+    Ok(HttpResponse::Accepted().json(job.map_err(refusal)?))
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn list(jobs: Data<Jobs>, tenant: Path<String>, page: Query<Paging>) -> actix_web::Result<HttpResponse> {
+    Ok(HttpResponse::Ok().json(jobs.list_page(&tenant, page.after, 100).await.map_err(refusal)?))
 }
 
 async fn get(jobs: Data<Jobs>, job: Path<(String, u64)>) -> actix_web::Result<HttpResponse> {
-    Ok(HttpResponse::Ok().json(jobs.status(&job.0, job.1).await.map_err(ErrorNotFound)?))
+    Ok(HttpResponse::Ok().json(jobs.status(&job.0, job.1).await.map_err(refusal)?))
 }
 
 async fn get_pages(jobs: Data<Jobs>, job: Path<(String, u64)>) -> actix_web::Result<HttpResponse> {
-    let file = jobs.file(&job.0, job.1, "pages.jsonl").await.map_err(ErrorNotFound)?;
-    Ok(HttpResponse::Ok().body(web::block(|| fs::read(file)).await??))
+    let path = jobs.file(&job.0, job.1, "pages.jsonl").await.map_err(refusal)?;
+    let file = web::block(|| File::open(path)).await?.map_err(ErrorNotFound)?;
+    let length = file.metadata()?.len();
+    // It may grow meanwhile.
+    Ok(HttpResponse::Ok().content_type("application/jsonl").no_chunking(length).streaming(pieces(file.take(length))))
+}
+
+/// Reads a file piece by piece: those of large jobs do not fit into memory.
+fn pieces(file: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(file, async |mut file| {
+        let read = web::block(move || {
+            let mut piece = vec![0; 64 << 10];
+            let length = file.read(&mut piece)?;
+            piece.truncate(length);
+            Ok((length > 0).then(|| (Bytes::from(piece), file)))
+        });
+        read.await.map_err(io::Error::other)?
+    })
 }
 
 async fn delete(jobs: Data<Jobs>, job: Path<(String, u64)>) -> actix_web::Result<HttpResponse> {
-    Ok(HttpResponse::Ok().json(jobs.cancel(&job.0, job.1).await.map_err(ErrorNotFound)?))
+    Ok(HttpResponse::Ok().json(jobs.cancel(&job.0, job.1).await.map_err(refusal)?))
 }
 
 /// Serves until the process is asked to end. Then requests in flight have ten seconds; what waits is on disk.

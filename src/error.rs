@@ -55,6 +55,8 @@ pub enum Error {
         dir: PathBuf,
         /// What is wrong, and what to do.
         why: String,
+        /// The system's error, where it refuses something.
+        source: Option<io::Error>,
     },
     /// A crawl that machines share cannot go on here; the message says why.
     #[error("the crawl `{name}` in the database: {why}")]
@@ -64,12 +66,29 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// A tenant has no such job, or it does not run where it has to: see [`jobs`](crate::jobs).
+    /// A tenant has no such job: see [`jobs`](crate::jobs).
     #[error("there is no such job: {id}")]
     NoSuchJob {
         /// The id.
         id: u64,
     },
+    /// A job has no crawl now: it waits, begins, or is over.
+    #[error("job {id} does not run; its status tells whether it waits or is over")]
+    JobNotRunning {
+        /// The id.
+        id: u64,
+    },
+    /// No further job is taken until some are removed.
+    #[error("{bound}: there are {most} jobs already; remove some that are over")]
+    TooManyJobs {
+        /// The setting that bounds them, of [`JobsBuilder`](crate::jobs::JobsBuilder).
+        bound: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The jobs of this service were stopped, so none is taken or resumed any more.
+    #[error("the jobs are stopped; they go on when they are opened again")]
+    JobsStopped,
     /// A request's state has another type than the spider expects.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),
@@ -191,7 +210,7 @@ impl Error {
 
     /// Creates the error of an unusable crawl state.
     pub fn store(dir: impl Into<PathBuf>, why: impl Into<String>) -> Self {
-        Self::Store { dir: dir.into(), why: why.into() }
+        Self::Store { dir: dir.into(), why: why.into(), source: None }
     }
 
     /// Wraps the caller's own error, in the function that reads a response.

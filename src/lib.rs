@@ -262,4 +262,5 @@ pub mod prelude {
     };
     #[cfg(feature = "derive")]
     pub use crate::{ItemSpider, extract::Extract};
+    pub use http::Method;
 }

@@ -4,12 +4,19 @@
 
 mod network;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use actix_crawler::{Conducts, prelude::*};
+use actix_crawler::{
+    Conducts, Retry, Settings,
+    prelude::*,
+    transport::{Purpose, ResponseStoreSettings, TransportSettings},
+};
 use network::{Crawled, Server, crawl, header, page, redirect, settings, text_of};
 
 /// A crawl as [`crawl`] makes, with settings of its own.
@@ -108,6 +115,136 @@ fn the_answers_to_one_who_is_known_are_not_those_to_another() {
         }
         assert_eq!(server.heads().len() - before, 2, "{name}");
     }
+}
+
+/// Regression: through a proxy its cookies were no part of who asks.
+#[cfg(feature = "cookies")]
+#[test]
+fn the_answers_to_a_visitor_are_not_those_to_one_whose_cookies_differ() {
+    use actix_crawler::ThrottledClient;
+
+    let answer = |head: &str| {
+        let who = header(head, "cookie").unwrap_or("nobody");
+        let caching = "Vary: Cookie\r\nCache-Control: max-age=600";
+        match head.split(' ').nth(1) {
+            Some(path) if path.ends_with("/login") => with(&page("in"), "Set-Cookie: sid=1"),
+            _ => with(&page(who), caching),
+        }
+    };
+    for proxies in 0..=2 {
+        let servers: Vec<_> = (0..proxies.max(1)).map(|_| Server::http(answer)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ResponseStoreSettings::new(folder.path(), Purpose::Cache);
+        let mut transport = TransportSettings { response_store: Some(cache), ..TransportSettings::default() };
+        transport.guard.allow_private = true;
+        let mut builder = ThrottledClient::builder("networktest/1.0 (+https://example.org/bot)")
+            .conducts(&Conducts::new())
+            .rate(Rate::UNLIMITED)
+            .transport(transport)
+            .cookies();
+        let site = if proxies == 0 { servers[0].url("") } else { "http://site.test".to_owned() };
+        for server in servers.iter().take(proxies) {
+            builder = builder.proxy(server.url(""));
+        }
+        let client = builder.build().unwrap();
+        let said = async |path: &str| client.get(format!("{site}{path}")).send().await.unwrap().body_text();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!([said("/account").await, said("/account").await], ["nobody", "nobody"]);
+            assert_eq!(servers.iter().map(|server| server.heads().len()).sum::<usize>(), 1, "it was cached");
+            said("/login").await;
+            let mut after = [said("/account").await, said("/account").await, said("/account").await];
+            after.sort();
+            // Of two proxies that take turns, one has not logged in.
+            let known = after.iter().filter(|who| *who == "sid=1").count();
+            assert_eq!(known, if proxies == 2 { 1 } else { 3 }, "{proxies}: {after:?}");
+        });
+    }
+}
+
+/// Regression: for an hour the old one came. RFC 9111 §4.4.
+#[test]
+fn what_a_request_has_changed_is_asked_for_again() {
+    use actix_crawler::ThrottledClient;
+
+    let version = AtomicU32::new(1);
+    let server = Server::http(move |head| {
+        let (method, path) = head.split_once(' ').unwrap();
+        match (method, path.split(' ').next()) {
+            ("GET", _) => with(&page(&version.load(Relaxed).to_string()), "Cache-Control: max-age=3600"),
+            (_, Some("/refused")) => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            (_, Some("/cart/add")) => {
+                version.fetch_add(1, Relaxed);
+                redirect("/cart")
+            }
+            (_, Some("/made")) => {
+                version.fetch_add(1, Relaxed);
+                "HTTP/1.1 201 Created\r\nContent-Location: /cart\r\nContent-Length: 0\r\n\r\n".to_owned()
+            }
+            _ => {
+                version.fetch_add(1, Relaxed);
+                "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let cache = ResponseStoreSettings::new(folder.path(), Purpose::Cache);
+    let mut transport = TransportSettings { response_store: Some(cache), ..TransportSettings::default() };
+    transport.guard.allow_private = true;
+    let client = ThrottledClient::builder("networktest/1.0 (+https://example.org/bot)")
+        .conducts(&Conducts::new())
+        .rate(Rate::UNLIMITED)
+        .transport(transport)
+        .keep_redirects()
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let now = async |path: &str| client.get(server.url(path)).send().await.unwrap().body_text();
+    runtime.block_on(async {
+        for (method, path, of, is_changed) in [
+            ("PUT", "/items/7", "/items/7", true),
+            ("PATCH", "/items/7", "/items/7", true),
+            ("DELETE", "/items/7", "/items/7", true),
+            ("POST", "/items/7", "/items/7", true),
+            ("POST", "/items/7", "/items/8", false),
+            ("POST", "/cart/add", "/cart", true),
+            ("POST", "/made", "/cart", true),
+            ("POST", "/refused", "/refused", false),
+            ("OPTIONS", "/items/7", "/items/7", false),
+        ] {
+            let before = now(of).await;
+            assert_eq!(now(of).await, before, "{method} {path}: it is cached");
+            let request = client.request(method.parse().unwrap(), server.url(path)).header("X-Csrf-Token", "x");
+            request.send().await.unwrap();
+            assert_eq!(now(of).await != before, is_changed, "{method} {path}, then GET {of}");
+        }
+    });
+}
+
+/// Regression: each further attempt got the stored answer, so the domain rested for nothing, and the page failed.
+#[test]
+fn an_attempt_that_a_middleware_asks_for_is_made_at_the_server() {
+    use actix_crawler::middleware::{Decision, after_response};
+
+    let (first, folder) = (AtomicU32::new(0), tempfile::tempdir().unwrap());
+    let server = Server::http(move |head| {
+        let fresh = |answer: &str, tag: &str| with(answer, &format!("ETag: \"{tag}\"\r\nCache-Control: max-age=600"));
+        match (first.fetch_add(1, Relaxed), header(head, "if-none-match")) {
+            (0, _) => fresh(&page("are you a robot"), "robot"),
+            (_, Some("\"robot\"")) => fresh(&page("welcome"), "page"),
+            _ => fresh(&page("it was asked for without its validator"), "page"),
+        }
+    });
+    let block = after_response("block", |received| match received.page() {
+        Ok(page) if page.body_text().contains("robot") => Decision::retry(Duration::from_millis(1), "a soft block"),
+        _ => Decision::Pass,
+    });
+    let settings = Settings { retry: Retry::attempts(3), ..settings() };
+    let crawled = Crawled::of(crawl_with(settings).seed(server.url("/")).middleware(block).cache(folder.path()));
+    assert_eq!(crawled.bodies, ["welcome"], "{:?}", crawled.ends);
+    assert_eq!(server.heads().len(), 2);
+    assert_eq!(Crawled::of(crawl(&[&server.url("/")]).cache(folder.path())).bodies, ["welcome"]);
+    assert_eq!(server.heads().len(), 2, "the better answer is stored");
 }
 
 /// Regression: it failed as `status/304`, at the first attempt and for good. The cache may remove it for want of room.

@@ -197,6 +197,21 @@ fn a_file_has_the_same_settings_and_options_win_over_it() {
     assert_eq!(lines(&run(&["crawl", "--config", &file, "--depth", "1"]).stdout).len(), 3, "the nofollow link is left");
 }
 
+/// The file's seeds were once crawled in their place.
+#[test]
+fn a_file_of_seeds_that_has_none_begins_no_crawl() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let (file, seeds) = (path(&folder, "crawl.toml"), path(&folder, "seeds.txt"));
+    fs::write(&file, format!("seeds = ['{}']\n[transport.guard]\nallow_private = true\n", site.url("/"))).unwrap();
+    for (content, option) in [("# nothing is listed today\n", None), ("no URL\n", Some("--skip-bad-seeds"))] {
+        fs::write(&seeds, content).unwrap();
+        let arguments: Vec<_> = ["crawl", "--config", &file, "--seeds", &seeds].into_iter().chain(option).collect();
+        let refused = run(&arguments);
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && said.contains("no URL to begin with"), "{said}");
+    }
+}
+
 #[test]
 fn a_wrong_setting_in_the_file_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();

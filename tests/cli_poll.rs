@@ -295,3 +295,29 @@ fn an_output_that_is_removed_while_it_is_written_is_an_error() {
     let said = stderr(&ended);
     assert!(!ended.status.success() && said.contains("answers.jsonl") && said.contains("was removed"), "{said}");
 }
+
+/// The answers of yesterday were once gone when today's command was refused.
+#[test]
+fn an_output_keeps_what_is_in_it_until_the_first_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (output, urls, none) = (file("answers.jsonl"), file("urls.txt"), file("none.txt"));
+    std::fs::write(&output, "yesterday's\n").unwrap();
+    std::fs::write(&urls, "https://api.example.org/1\n").unwrap();
+    std::fs::write(&none, "# nothing has failed\n").unwrap();
+    let nowhere = file("no/such/folder/summary.json");
+    for arguments in [
+        &[&*urls, "-o", &output][..],
+        &[&urls, "-o", &output, "--contact", "me@example.org", "--summary", &nowhere],
+        &[&urls, "-o", &output, "--contact", "me@example.org", "--summary", "-"],
+        &[&none, "-o", &output, "--contact", "me@example.org"],
+    ] {
+        let ended = poll(arguments, "");
+        assert!(!ended.status.success(), "{arguments:?}");
+        assert_eq!(std::fs::read_to_string(&output).unwrap(), "yesterday's\n", "{arguments:?}: {}", stderr(&ended));
+    }
+    let api = Recorder::start(|_| Answer::ok("ok"));
+    assert!(poll(&[&api.url("/"), "--allow-private", "-o", &output], "").status.success());
+    let written = std::fs::read_to_string(&output).unwrap();
+    assert!(written.starts_with("{\"index\":0") && written.lines().count() == 1, "{written}");
+}

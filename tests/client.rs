@@ -5,6 +5,7 @@
 mod recorder;
 
 use std::{
+    io::{Read, Write},
     net::TcpListener,
     sync::{
         Arc,
@@ -104,6 +105,74 @@ async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies
         };
         assert_eq!((ended.is_ok(), api.asked().len()), (written == 3, written), "{repeatable:?}");
     }
+}
+
+/// Regression: it failed for good though nothing was written. A job is granted up to 100 ms before it is due, and a server
+/// may close the idle connection while it waits at the gate.
+#[tokio::test]
+async fn a_post_whose_connection_closes_while_it_waits_at_the_gate_goes_over_a_new_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let posts = Arc::new(AtomicUsize::new(0));
+    let counted = posts.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(std::result::Result::ok) {
+            let posts = counted.clone();
+            std::thread::spawn(move || {
+                // The permit of the next is granted at 900 to 950 ms, and due at 1,000.
+                stream.set_read_timeout(Some(970 * MS)).unwrap();
+                let mut bytes = [0; 4_096];
+                while let Ok(1..) = stream.read(&mut bytes) {
+                    posts.fetch_add(1, Ordering::SeqCst);
+                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                }
+            });
+        }
+    });
+    let client = builder(Rate::per_second(1)).build().unwrap();
+    let answers = join_all((0..4).map(|_| client.post(url.as_str()).send())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(posts.load(Ordering::SeqCst), 4, "and none twice");
+}
+
+/// Regression: a request that waited 100 ms at the gate had 100 ms less for its answer.
+#[tokio::test]
+async fn the_time_out_of_all_requests_does_not_count_their_wait_at_the_gate() {
+    let api = Recorder::start(|_| Answer::ok("").after(120 * MS));
+    let once = Retry::attempts(1);
+    let client = builder(Rate::per_second(50)).timeout(180 * MS).retry(once.clone()).build().unwrap();
+    let answers = join_all((0..100).map(|_| client.get(api.url("/")).send())).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 0, "{answers:?}");
+    let (api, hasty) = (echo(), builder(Rate::per_second(2)).timeout(45 * MS).retry(once).build().unwrap());
+    let answers = join_all((0..3).map(|_| hasty.get(api.url("/")).send())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+/// Regression: the password was not sent, and told in each error.
+#[tokio::test]
+async fn the_password_of_a_url_is_sent_to_its_origin_and_shown_to_nobody() {
+    let api = Recorder::start(|asked| match asked.path.as_str() {
+        "/gone" => Answer::redirect("/away"),
+        _ => Answer::status(404),
+    });
+    let client = unlimited();
+    let with_password = |path: &str| api.url(path).replace("http://", "http://me:s3cret@");
+    let request = client.get(with_password("/x"));
+    assert!(!format!("{request:?}").contains("s3cret") && !format!("{request:?}").contains("bWU6"), "{request:?}");
+    let response = request.send().await.unwrap();
+    assert!(!format!("{response:?} {}", response.url()).contains("s3cret"), "{response:?}");
+    let refused = response.error_for_status().unwrap_err().to_string();
+    assert_eq!(refused, format!("{} answered 404", api.url("/x")));
+    let own = client.get(with_password("/own")).bearer_auth("token").send().await.unwrap();
+    let given = Request::parse(&with_password("/gone")).unwrap();
+    let statuses = client.execute([given], |response| async move { Ok(response.status()) }).await;
+    assert_eq!((own.status(), statuses.len()), (404, 1));
+    let told: Vec<_> = api.asked().iter().map(|asked| asked.header("authorization").map(str::to_owned)).collect();
+    let basic = || Some("Basic bWU6czNjcmV0".to_owned());
+    assert_eq!(told, [basic(), Some("Bearer token".to_owned()), basic(), basic()]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let failed = client.get(format!("http://me:s3cret@{nobody}/")).send().await.unwrap_err();
+    assert!(matches!(failed, Error::Fetch { .. }) && !format!("{failed} {failed:?}").contains("s3cret"), "{failed}");
 }
 
 /// Regression: it cooled the shared gate for a second each time, as in a crawl, where the scheduler then decides.

@@ -369,6 +369,27 @@ const WRONG: [(&str, &str, &str); 19] = [
     (r#"#[extract(css = "a", re = "a", re = "b")] f: String"#, "re = \"b\"", "this is given twice"),
 ];
 
+macro_rules! card {
+    ($name:ident, $field:ident: $of:ty) => {
+        #[derive(Debug, PartialEq, Extract)]
+        struct $name {
+            #[extract(css = ".tag")]
+            $field: $of,
+        }
+    };
+}
+
+card!(Tags, tags: Vec<String>);
+card!(Tag, tag: Option<String>);
+
+/// Regression: a type that came through a macro was one required value, whatever it was.
+#[test]
+fn a_type_that_comes_through_a_macro_is_read_as_one_that_is_written_there() {
+    let html = "<b class=tag>a</b><b class=tag>b</b>";
+    assert_eq!(Tags::extract(&page(html)).unwrap().tags, ["a", "b"]);
+    assert_eq!(Tag::extract(&page("")).unwrap(), Tag { tag: None });
+}
+
 /// Other shapes than a struct with named fields.
 const SHAPES: [(&str, &str); 5] = [
     ("#[derive(Extract)] pub enum E { A }", "`Extract` is for structs; for an enum implement `FromText`"),

@@ -16,7 +16,7 @@ const UNNAMEABLE: [&str; 19] = [
     "use actix_crawler::permit::Permit as _0;",
     "use actix_crawler::permit::Gate as _1;",
     "use actix_crawler::permit::Tenancy as _2;",
-    "use actix_crawler::throttle::Throttle as _3;",
+    "use actix_crawler::conduct::throttle::Throttle as _3;",
     "use actix_crawler::conduct::Conduct as _4;",
     "use actix_crawler::conducts::PermitQueue as _5;",
     "use actix_crawler::fetcher::http::Http as _6;",

@@ -770,3 +770,13 @@ fn a_full_disk_ends_the_crawl_with_files_and_costs_none() {
     assert_eq!(items_of(dir.path()).len(), pages());
     check_items(dir.path(), &(0..pages()).map(|page| format!("p{page}")).collect::<Vec<_>>());
 }
+
+/// Its items once said `wanted` for ever, and nothing else did.
+#[test]
+fn a_folder_for_files_of_which_no_field_is_named_is_a_warning() {
+    let (site, dir) = (Recorder::start(|_| page("tea", ["/tea.png"])), tempfile::tempdir().unwrap());
+    let settings = Settings { files: Files::to(dir.path()), ..Settings::default() };
+    let report = run(crawl_with(items as Items, &site, settings).seed("http://shop.test/"));
+    assert!(report.warnings.iter().any(|warning| warning.contains(".files_of(")), "{report}");
+    assert!(!report.warnings.is_empty() && site.count() <= 2, "{report}");
+}

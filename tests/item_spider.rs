@@ -54,3 +54,40 @@ fn an_item_spider_that_is_wrong_is_told_before_anything_is_fetched() {
     let without_name = Response::html("http://e.org/", "<p>none");
     assert!(ItemSpider::<Card>::new().parse(&without_name).unwrap_err().to_string().contains("`name` of `Card`"));
 }
+
+/// A misspelt selector once brought no item and no word.
+#[test]
+fn what_an_item_spider_has_found_on_no_page_is_a_warning_of_the_report() {
+    let site = Recorder::start(|_| Answer::ok(LIST));
+    let warnings = |change: fn(ItemSpider<Card>) -> ItemSpider<Card>| {
+        let crawler = Crawler::items::<Card>("bot/1.0 (+https://example.org/bot)").resolve(site.rule()).allow_private();
+        let report = crawler.spider(change).seed(SEED).spacing(std::time::Duration::ZERO).max_pages(2).run_blocking();
+        let report = report.unwrap();
+        assert!(report.to_string().contains("items  "), "{report}");
+        report.warnings.clone()
+    };
+    assert_eq!(warnings(|cards| cards.each("p").only("test").follow("nav")), [""; 0]);
+    assert_eq!(
+        warnings(|cards| cards.each(".cart").follow("a.nxt")),
+        [
+            "no page has an element that each(\".cart\") selects, so there are no items",
+            "no page has a link within what follow(\"a.nxt\") selects",
+        ]
+    );
+    assert_eq!(
+        warnings(|cards| cards.each("p").only("/produkt/")),
+        ["no page has a URL that only(\"/produkt/\") matches"]
+    );
+}
+
+/// It once ended well where every page had failed.
+#[test]
+fn a_crawl_that_brings_no_page_at_all_is_an_error_that_names_one() {
+    let site = Recorder::start(|_| Answer::ok("<p>no name"));
+    let crawler = Crawler::items::<Card>("bot/1.0 (+https://example.org/bot)").resolve(site.rule()).allow_private();
+    let error = crawler.seed(SEED).run_to_end().unwrap_err().to_string();
+    assert!(
+        ["no page came, and 1 URL failed", SEED, "`name` of `Card`"].iter().all(|word| error.contains(word)),
+        "{error}"
+    );
+}

@@ -9,7 +9,7 @@ mod recorder;
 
 use std::{
     collections::HashSet,
-    env,
+    env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -64,10 +64,13 @@ impl Service {
     }
 
     fn read(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.read_with("", method, path, body)
+    }
+
+    fn read_with(&self, header: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: service\r\nconnection: close\r\ncontent-length: {length}");
+        let head = format!("{method} {path} HTTP/1.0\r\nhost: service\r\n{header}content-length: {length}");
         write!(stream, "{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -131,6 +134,13 @@ fn a_service_of_jobs_that_is_terminated_drains_loses_nothing_and_goes_on_with_th
         assert_eq!((status, &job["state"], &job["params"]), (202, &"running".into(), &url.as_str().into()), "{job}");
         format!("/{tenant}/jobs/{}", job["id"])
     });
+    let key = "idempotency-key: 7\r\n";
+    let [once, twice] = [(), ()].map(|()| service.read_with(key, "POST", "/bob/jobs", &of_bob));
+    let id = |answer: &(u16, String)| serde_json::from_str::<Value>(&answer.1).unwrap()["id"].as_u64().unwrap();
+    assert_eq!((once.0, id(&once)), (202, id(&twice)));
+    assert_eq!(service.ask("DELETE", &format!("/bob/jobs/{}", id(&once)), "").0, 200);
+    let after = |id: u64| service.ask("GET", &format!("/bob/jobs?after={id}"), "").1.as_array().unwrap().len();
+    assert_eq!((after(0), after(id(&once)), after(id(&once) - 1)), (2, 0, 1));
     assert_eq!(service.ask("POST", "/carol/jobs", &of_alice).0, 404);
     assert_eq!(service.ask("POST", "/alice/jobs", "no url").0, 400);
     assert_eq!(service.ask("GET", "/alice/jobs/1", "").0, 404);
@@ -159,7 +169,7 @@ fn a_service_of_jobs_that_is_terminated_drains_loses_nothing_and_goes_on_with_th
     let done = service.ask("GET", &alice, "").1;
     assert_eq!((&done["pages"], &done["items"], &done["state"]), (&PAGES.into(), &PAGES.into(), &"finished".into()));
     let of_bob = service.ask("GET", "/bob/jobs", "").1;
-    assert_eq!((of_bob[0]["state"].as_str(), of_bob.as_array().unwrap().len()), (Some("cancelled"), 1), "{of_bob}");
+    assert_eq!((of_bob[0]["state"].as_str(), of_bob.as_array().unwrap().len()), (Some("cancelled"), 2), "{of_bob}");
     thread::sleep(Duration::from_secs(1));
     assert_eq!(asked_of("localhost").len(), asked_until_then, "nothing comes after it was cancelled");
     let urls = urls_of(&service, &alice);
@@ -167,4 +177,20 @@ fn a_service_of_jobs_that_is_terminated_drains_loses_nothing_and_goes_on_with_th
     assert_eq!(asked_of("127.0.0.1").len(), PAGES as usize, "nothing was asked twice");
     assert_eq!(urls_of(&service, &bob).len(), cancelled["items"].as_u64().unwrap() as usize, "what it has found stays");
     service.terminate();
+}
+
+/// Regression: a job that was killed after a million pages had none until it went on.
+#[test]
+fn a_kill_leaves_the_numbers_of_a_job_that_were_told_a_while_before() {
+    let (site, directory) = (site(), tempfile::tempdir().unwrap());
+    let service = Service::start(directory.path());
+    let url = format!("http://localhost:{}/0", site.address.port());
+    let id = service.ask("POST", "/bob/jobs", &url).1["id"].to_string();
+    let record = directory.path().join("tenants/bob").join(id).join("job.json");
+    let numbers = || serde_json::from_slice::<Value>(&fs::read(&record).unwrap()).unwrap();
+    until("they are told", || numbers()["pages"].as_u64().unwrap() > 0);
+    drop(service);
+    let killed = numbers();
+    assert_eq!((&killed["state"], killed["pages"].as_u64() > Some(0)), (&"running".into(), true), "{killed}");
+    assert!(killed["pages"].as_u64() < Some(PAGES.into()), "{killed}");
 }

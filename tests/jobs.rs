@@ -3,6 +3,7 @@
 #![cfg(feature = "disk")]
 
 mod crawls;
+mod job_site;
 mod recorder;
 
 use std::{
@@ -20,43 +21,9 @@ use actix_crawler::{
 };
 use crawls::{CONTACT, Links, MS, block_on, links, until};
 use futures_util::future::join;
-use recorder::{Answer, Recorder};
+use job_site::{PAGES, lines, open, reopened, site, state};
+use recorder::Recorder;
 use serde::{Deserialize, Serialize, Serializer};
-
-const PAGES: usize = 20;
-
-/// Twenty pages in a row at each host, of which one is missing.
-fn site(after: Duration) -> Recorder {
-    Recorder::start(move |asked| match asked.path[1..].parse::<usize>() {
-        Ok(n) if n < PAGES => Answer::page([format!("/{}", n + 1), "/gone".to_owned()]).after(after),
-        _ => Answer::status(404),
-    })
-}
-
-/// A job is the host to crawl.
-fn open(folder: &Path, site: &Recorder, max_running: usize) -> Result<Jobs<String>> {
-    let (rule, conducts) = (site.rule(), Conducts::new());
-    Jobs::builder(folder).max_running(max_running).max_jobs(5).open(move |job: &Job<String>| {
-        assert_ne!(job.params(), "panic", "over this job");
-        Crawler::new(links as Links, CONTACT)
-            .conducts(&conducts)
-            .resolve(&rule)
-            .allow_private()
-            .ignore_robots()
-            .rate(Rate::UNLIMITED)
-            .seed(format!("http://{}/0", job.params()))
-            .pipeline(JsonLines::create(job.file("urls.jsonl")))
-    })
-}
-
-async fn state(jobs: &Jobs<String>, tenant: &str, id: u64) -> JobState {
-    jobs.status(tenant, id).await.unwrap().state
-}
-
-async fn lines(jobs: &Jobs<String>, job: &JobStatus<String>) -> Vec<String> {
-    let file = jobs.file(&job.tenant, job.id, "urls.jsonl").await.unwrap();
-    fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
-}
 
 #[test]
 fn a_job_tells_the_same_fields_from_its_beginning_to_its_end_and_after_a_restart() {
@@ -81,9 +48,11 @@ fn a_job_tells_the_same_fields_from_its_beginning_to_its_end_and_after_a_restart
         assert_eq!(ended.first_failures["status/404"].url, "http://one.test/gone");
         assert!(ended.ended.is_some() && ended.why.is_none(), "{ended:?}");
         assert_eq!(lines(&jobs, &ended).await.len(), PAGES);
-        assert!(matches!(jobs.crawl("alice", job.id).await, Err(Error::NoSuchJob { .. })), "it does not run");
+        assert!(matches!(jobs.crawl("alice", job.id).await, Err(Error::JobNotRunning { .. })), "it does not run");
         assert_eq!(jobs.stop_within(MS).await.unwrap(), 0);
-        assert!(jobs.start("alice", "two.test".to_owned()).await.is_err(), "no more are taken");
+        let refused = jobs.start("alice", "two.test".to_owned()).await.unwrap_err().to_string();
+        assert!(refused.contains("the jobs are stopped"), "no more are taken: {refused}");
+        assert!(jobs.resume("alice", job.id).await.unwrap_err().to_string().contains("the jobs are stopped"));
         drop(jobs);
 
         let jobs = reopened(folder.path(), &site, 2).await;
@@ -92,17 +61,6 @@ fn a_job_tells_the_same_fields_from_its_beginning_to_its_end_and_after_a_restart
         assert_eq!(millis(&later), millis(&ended));
         assert_eq!(site.count(), PAGES + 2, "what is over does not begin again");
     });
-}
-
-/// Opens jobs whose last handle was dropped a moment ago.
-async fn reopened(folder: &Path, site: &Recorder, max_running: usize) -> Jobs<String> {
-    let mut jobs = None;
-    until("the folder is free", async || {
-        jobs = open(folder, site, max_running).ok();
-        jobs.is_some()
-    })
-    .await;
-    jobs.unwrap()
 }
 
 #[test]
@@ -148,11 +106,12 @@ fn a_job_that_is_cancelled_stops_stays_so_and_goes_on_when_it_is_resumed() {
         assert!(!jobs.resume("alice", job.id).await.unwrap().state.is_over());
         until("it ends", async || state(&jobs, "alice", job.id).await == JobState::Finished).await;
         let urls = lines(&jobs, &job).await;
-        assert_eq!((urls.len(), urls.iter().collect::<BTreeSet<_>>().len()), (PAGES, PAGES));
+        assert_eq!(urls.iter().collect::<BTreeSet<_>>().len(), PAGES);
+        assert!(urls.len() <= PAGES + 1, "the page in flight when it was cancelled may be fetched again: {urls:?}");
 
         jobs.remove("alice", job.id).await.unwrap();
         assert!(matches!(jobs.status("alice", job.id).await, Err(Error::NoSuchJob { id }) if id == job.id));
-        assert!(!folder.path().join("alice").join(job.id.to_string()).exists());
+        assert!(!folder.path().join("tenants/alice").join(job.id.to_string()).exists());
         assert!(jobs.start("alice", "one.test".to_owned()).await.unwrap().id > other.id, "no id is given twice");
     });
 }
@@ -193,9 +152,12 @@ fn a_job_that_cannot_begin_says_why_and_what_no_job_can_be_is_refused() {
             let told = jobs.status("alice", job.id).await.unwrap().why.unwrap();
             assert!(told.contains(why), "{told}");
         }
-        for tenant in ["", "..", "a/b", "é", &"a".repeat(65)] {
+        for tenant in ["", "..", "a/b", "é", &"a".repeat(65), "con", "NUL", "com1", "Alice"] {
             assert!(jobs.start(tenant, "one.test".to_owned()).await.is_err(), "{tenant}");
         }
+        let come = jobs.start("come", "no host".to_owned()).await.unwrap();
+        until("it is over", async || state(&jobs, "come", come.id).await.is_over()).await;
+        jobs.remove("come", come.id).await.unwrap();
         for _ in 0..3 {
             jobs.start("alice", "one.test".to_owned()).await.unwrap();
         }
@@ -302,7 +264,7 @@ fn a_disk_that_takes_no_record_refuses_and_changes_nothing() {
     let (site, folder) = (site(Duration::from_secs(3_600)), tempfile::tempdir().unwrap());
     block_on(async {
         let jobs = open(folder.path(), &site, 1).unwrap();
-        let of_tenant = folder.path().join("alice");
+        let of_tenant = folder.path().join("tenants/alice");
         fs::write(&of_tenant, "in the way").unwrap();
         let refused = jobs.start("alice", "one.test".to_owned()).await.unwrap_err().to_string();
         assert!(refused.contains("alice"), "{refused}");
@@ -338,7 +300,7 @@ fn a_record_that_is_broken_or_leads_out_of_the_folder_is_refused_by_its_path() {
         let id = jobs.start("alice", "one.test".to_owned()).await.unwrap().id;
         jobs.cancel("alice", id).await.unwrap();
         drop(jobs);
-        let path = folder.path().join("alice").join(id.to_string()).join("job.json");
+        let path = folder.path().join("tenants/alice").join(id.to_string()).join("job.json");
         let record = fs::read_to_string(&path).unwrap();
         let led_away = record.replace(r#""tenant":"alice""#, r#""tenant":"../alice""#);
         for (wrong, why) in [("{", "EOF"), (&led_away, "of another folder")] {

@@ -1,8 +1,8 @@
-//! Layers: a file uses only modules above its own in `src/lib.rs`, only the transport names the crates beneath awc, and
-//! the docs name only existing tests.
+//! Layers: a file uses only modules above its own in `src/lib.rs`, files use each other in one
+//! direction, only the transport names the crates beneath awc, and the docs name only existing tests and files.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -25,6 +25,24 @@ fn a_module_uses_only_modules_that_stand_above_it() {
         }
     }
     assert!(wrong.is_empty(), "uses that point down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_use_each_other_in_one_direction() {
+    let used = files_used_by_files();
+    assert!(used.len() > 400, "{}", used.len());
+    let mut reached: BTreeMap<&Vec<String>, BTreeSet<&Vec<String>>> = BTreeMap::new();
+    for file in used.keys() {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![file];
+        while let Some(at) = open.pop() {
+            open.extend(used.get(at).into_iter().flatten().filter(|next| seen.insert(*next)));
+        }
+        reached.insert(file, seen);
+    }
+    let circles: Vec<_> =
+        reached.iter().filter(|(file, seen)| seen.contains(*file)).map(|(file, _)| file.join("/")).collect();
+    assert!(circles.is_empty(), "files that use themselves by way of others:\n{}", circles.join("\n"));
 }
 
 #[test]
@@ -68,6 +86,33 @@ fn every_test_that_the_docs_name_exists() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// A path such as `engine/turn.rs` or `conduct/`, as much of it as tells which is meant.
+#[test]
+fn every_file_that_the_docs_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all: Vec<_> = ["src", "macros", "tests", "examples", "benches", "docs"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder)))
+        .map(|file| format!("/{}", file.strip_prefix(root).unwrap().display()))
+        .collect();
+    let mut named = 0;
+    for docs in ["README.md", "docs/ARCHITECTURE.md", "docs/RATES.md", "docs/FRONTIER.md", "docs/decisions/handmade.md"]
+    {
+        let text = fs::read_to_string(root.join(docs)).unwrap();
+        let is_file = |span: &&str| {
+            let is_path = span.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '/' || c == '.');
+            is_path && (span.ends_with(".rs") || span.len() > 1 && span.ends_with('/') && !span.starts_with('.'))
+        };
+        for span in text.split('`').skip(1).step_by(2).filter(is_file) {
+            named += 1;
+            let path = format!("/{span}");
+            let exists = |file: &String| if path.ends_with('/') { file.contains(&path) } else { file.ends_with(&path) };
+            assert!(all.iter().any(exists), "{docs} names {span}, which is not there");
+        }
+    }
+    assert!(named > 40, "{named}");
+}
+
 fn modules_in_order() -> Vec<String> {
     let lib = fs::read_to_string(Path::new(SRC).join("lib.rs")).unwrap();
     let module = |line: &str| {
@@ -97,38 +142,105 @@ fn code_of(text: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// The modules named by `crate::name` and by the first level of `use crate::{name::…, name}`.
+/// The modules at the root that are named by `crate::name…` and by `use crate::{name…}`.
 fn modules_used_by(text: &str) -> BTreeSet<String> {
-    let code = code_of(text);
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let mut used = BTreeSet::new();
-    for after in code.split("crate::").skip(1) {
-        let Some(group) = after.strip_prefix('{') else {
-            used.insert(word(after));
-            continue;
-        };
-        let mut depth = 1;
-        let mut name = String::new();
-        for c in group.chars() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => {
-                    used.insert(word(name.trim()));
-                    name.clear();
-                    continue;
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
-            if depth == 1 {
-                name.push(c);
+    let paths = paths_in(&code_of(text));
+    paths.into_iter().filter(|path| path[0] == "crate").filter_map(|path| path.get(1).cloned()).collect()
+}
+
+/// The files that files use: of a path, the deepest module that it names, and what that module has from another in place of itself.
+fn files_used_by_files() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let modules: BTreeMap<_, _> = files(Path::new(SRC))
+        .into_iter()
+        .map(|file| (path_of(&file), code_of(&fs::read_to_string(&file).unwrap())))
+        .filter(|(path, _)| !path.iter().any(|part| part == "tests" || part == "lib" || part == "main"))
+        .collect();
+    let absolute = |module: &[String], path: &[String]| -> Vec<String> {
+        let ups = path.iter().take_while(|part| *part == "super").count();
+        let base = if path[0] == "crate" { &[] } else { &module[..module.len().saturating_sub(ups)] };
+        let rest = path.iter().skip_while(|part| ["crate", "self", "super"].contains(&part.as_str()));
+        base.iter().chain(rest).cloned().collect()
+    };
+    let paths: BTreeMap<_, Vec<_>> = modules
+        .iter()
+        .map(|(module, code)| (module, paths_in(code).iter().map(|path| absolute(module, path)).collect()))
+        .collect();
+    let deepest = |path: &[String]| (1..=path.len()).rev().find(|length| modules.contains_key(&path[..*length]));
+    let file_of = |path: &[String]| {
+        let mut path = path.to_vec();
+        // A name that is passed on several times.
+        for _ in 0..4 {
+            let length = deepest(&path)?;
+            let passed_on = path.get(length).and_then(|name| {
+                let from = paths[&path[..length].to_vec()].iter().find(|used| used.last() == Some(name))?;
+                Some([from, &path[length + 1..]].concat()).filter(|whole| *whole != path)
+            });
+            match passed_on.filter(|path| deepest(path).is_some()) {
+                Some(whole) => path = whole,
+                None => return Some(path[..length].to_vec()),
             }
         }
-        used.insert(word(name.trim()));
+        deepest(&path).map(|length| path[..length].to_vec())
+    };
+    paths
+        .iter()
+        .map(|(module, used)| {
+            let used = used.iter().filter_map(|path| file_of(path));
+            // A folder is made of its files.
+            (module.to_vec(), used.filter(|file| !file.starts_with(module)).collect())
+        })
+        .collect()
+}
+
+/// `src/client/execute/mod.rs` is `client::execute`.
+fn path_of(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(SRC).unwrap().with_extension("");
+    let mut parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    parts.pop_if(|last| last == "mod");
+    parts
+}
+
+/// All paths from `crate`, `self` or `super`, in code and in each branch of a `use`.
+fn paths_in(code: &str) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for start in ["crate::", "self::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            if !code[..at].ends_with(|c: char| is_of_a_name(c) || c == ':' || c == '$') {
+                branches(&code[at..], &[], &mut paths);
+            }
+        }
     }
-    used.remove("");
-    used
+    paths
+}
+
+/// Reads a path or a tree of paths, and returns what follows it.
+fn branches<'a>(text: &'a str, before: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = branches(rest, before, paths).trim_start();
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => return rest.strip_prefix('}').unwrap_or(rest),
+            }
+        }
+    }
+    let end = text.find(|c| !is_of_a_name(c)).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    if word.is_empty() {
+        return rest;
+    }
+    let path = [before, &[word.to_owned()]].concat();
+    match rest.strip_prefix("::") {
+        Some(next) => branches(next, &path, paths),
+        None => {
+            paths.push(path);
+            // A name for it here.
+            rest.trim_start().strip_prefix("as ").map_or(rest, |named| named.trim_start_matches(is_of_a_name))
+        }
+    }
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }

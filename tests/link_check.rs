@@ -5,10 +5,14 @@ mod crawls;
 mod nginx;
 mod recorder;
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use actix_crawler::{Conducts, LinkChecker, Politeness, Settings, Within, link_check::BrokenLink, prelude::*};
-use crawls::{CONTACT, crawl_with, run};
+use crawls::{CONTACT, MS, block_on, crawl_with, end_of, run, until};
 use nginx::Nginx;
 use recorder::{Answer, Recorder};
 
@@ -86,4 +90,80 @@ fn links_to_other_hosts_are_checked_and_not_followed_and_what_is_forbidden_is_no
     assert!(at_2.starts_with("http://www.one.test/2 http://127.0.0.1:1/ connect"), "{at_2}");
     assert_eq!(gone_at_2, "http://www.one.test/2 http://other.test/gone status: 410");
     assert!(!site.sorted_urls().iter().any(|url| url.ends_with("never-followed") || url.ends_with("hidden")));
+}
+
+/// A site that lives at `www`, where all other names lead, and that links to a page of another host and back.
+fn moved_site() -> Recorder {
+    Recorder::start(|asked| match asked.url().as_str() {
+        "http://one.test/" => Answer::redirect("http://www.one.test/0"),
+        "http://other.test/back" => Answer::redirect("http://www.one.test/back"),
+        "http://other.test/x" => Answer::redirect("http://other.test/y"),
+        "http://other.test/y" => Answer::page(["/never-followed"]),
+        "http://www.one.test/back" => Answer::page(["/gone-at-the-back"]),
+        url => match url.strip_prefix("http://www.one.test/").and_then(|path| path.parse::<usize>().ok()) {
+            Some(n) if n < 20 => {
+                let next = format!("/{}", n + 1);
+                let gone = format!("/gone{n}");
+                Answer::page([&*next, &*gone, "http://other.test/x", "http://other.test/back"]).after(20 * MS)
+            }
+            _ => Answer::status(404),
+        },
+    })
+}
+
+/// Checks the links of `moved_site`, in two runs if it is to be stopped on the way. Returns the broken links.
+fn check_moved(site: &Recorder, state: &Path, stops: bool) -> BTreeSet<String> {
+    let mut broken = BTreeSet::new();
+    for is_last in [false, true] {
+        if !stops && !is_last {
+            continue;
+        }
+        let found = Collect::new();
+        let checker = LinkChecker::new(["http://one.test/"]).unwrap();
+        let handle =
+            crawl_with(checker, site, Settings::default()).state(state).pipeline(found.clone()).start().unwrap();
+        block_on(async {
+            if !is_last {
+                until("it is under way", async || handle.progress().await.unwrap().pages >= 3).await;
+                handle.stop().await;
+            }
+            end_of(&handle).await;
+        });
+        broken.extend(found.take().iter().map(|link: &BrokenLink| format!("{} {}", link.page, link.url)));
+    }
+    broken
+}
+
+/// Regression: a later run had not seen where its seeds redirect to, followed nothing there, and said that it had finished.
+#[test]
+fn a_check_that_goes_on_from_its_state_follows_what_it_would_have_followed() {
+    let states = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let sites = [moved_site(), moved_site()];
+    let whole = check_moved(&sites[0], states[0].path(), false);
+    let in_parts = check_moved(&sites[1], states[1].path(), true);
+    assert_eq!(whole.len(), 20 + 2, "each page, the last, and the one at the back: {whole:?}");
+    assert_eq!((in_parts, sites[1].sorted_urls()), (whole, sites[0].sorted_urls()));
+    assert!(!sites[1].sorted_urls().iter().any(|url| url.ends_with("never-followed")));
+}
+
+/// Regression: links were noted in the form that they have without settings, so only the first page of one was named.
+#[test]
+fn links_that_differ_in_what_the_crawl_leaves_out_are_one_and_each_page_is_named() {
+    let site = Recorder::start(|asked| match asked.url().as_str() {
+        "http://one.test/" => Answer::page(["/a", "/b", "/fine?utm_source=c"]),
+        "http://one.test/a" => Answer::page(["/gone?utm_source=a", "/old?utm_source=a"]),
+        "http://one.test/b" => Answer::page(["/gone?utm_source=b", "/old?utm_source=b"]),
+        "http://one.test/old" => Answer::redirect("/gone?utm_source=old"),
+        "http://one.test/fine" => Answer::page(["/"]),
+        _ => Answer::status(404),
+    });
+    let found = Collect::new();
+    let checker = LinkChecker::new(["http://one.test/"]).unwrap();
+    let crawler = crawl_with(checker, &site, Settings::default());
+    run(crawler.configure(|settings| settings.scope.canonical.strip_tracking = true).pipeline(found.clone()));
+    let mut found: Vec<_> = found.take().iter().map(|link| format!("{} {}", link.page, link.url)).collect();
+    found.sort();
+    let at = |page: &str, path: &str| format!("http://one.test/{page} http://one.test/{path}");
+    assert_eq!(found, [at("a", "gone"), at("a", "old"), at("b", "gone"), at("b", "old")]);
+    assert_eq!(site.count(), 6, "each once");
 }

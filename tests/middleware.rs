@@ -402,6 +402,37 @@ fn a_robots_file_passes_before_and_no_other_hook() {
     );
 }
 
+/// Regression: it was resolved against the URL that was queued. RFC 9110 §10.2.2.
+#[test]
+fn a_relative_redirect_is_resolved_against_the_url_that_was_asked_for() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/v2/x/a" => Answer::redirect("b"),
+        _ => Answer::ok("here"),
+    });
+    let rewrite = || {
+        before_request("rewrite", |request, _| {
+            if request.url.path() == "/a" {
+                request.url.set_path("/v2/x/a");
+            }
+            Ok(())
+        })
+    };
+    run(crawl(&site).middleware(rewrite()).seed("http://one.test/a"));
+    assert_eq!(site.paths(), ["/v2/x/a", "/v2/x/b"]);
+    for (keeps, paths) in [(false, &["/v2/x/a", "/v2/x/b"][..]), (true, &["/v2/x/a"])] {
+        let before = site.count();
+        let client = ThrottledClient::builder(CONTACT)
+            .rate(Rate::UNLIMITED)
+            .conducts(&Conducts::new())
+            .allow_private()
+            .middleware(rewrite());
+        let client = if keeps { client.keep_redirects() } else { client }.build().unwrap();
+        let answer = block_on(async { client.get(site.url("/a")).send().await.unwrap() });
+        assert_eq!(site.paths()[before..], *paths);
+        assert_eq!(answer.redirect_target().map(String::from), keeps.then(|| site.url("/v2/x/b")));
+    }
+}
+
 #[test]
 fn a_client_has_the_same_middleware() {
     let site = Recorder::start(|asked| match (asked.path.as_str(), asked.time) {

@@ -303,3 +303,19 @@ fn the_shortest_program_is_the_politest() {
     let anonymous = Crawler::new(links, "bot/1.0").seed("http://shop.test/").start().err().unwrap();
     assert!(anonymous.to_string().contains("contact"), "{anonymous}");
 }
+
+/// Regression: a crawl whose seeds are on this machine needs no contact, and then asked the whole web without one.
+#[test]
+fn a_crawl_without_a_contact_asks_this_machine_only_wherever_links_and_redirects_lead() {
+    let site = Recorder::start(|asked| match &*asked.path {
+        "/0" => Answer::page(["/1", "http://shop.test/link"]),
+        "/1" => Answer::redirect("http://shop.test/redirect"),
+        _ => Answer::page(["/0"]),
+    });
+    let crawler = Crawler::new(links as Links, "x").conducts(&actix_crawler::Conducts::new()).resolve(site.rule());
+    let crawler = crawler.allow_private().rate(Rate::UNLIMITED).within(Within::Any).seed(site.url("/0"));
+    let report = run(crawler.retry(Retry::attempts(1)));
+    assert!(site.asked().iter().all(|asked| !asked.host.contains("shop.test")), "{:?}", site.sorted_urls());
+    assert_eq!(report.stats.ledger.failed, 2, "{report}");
+    assert!(report.to_string().contains("no contact"), "{report}");
+}

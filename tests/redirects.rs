@@ -122,6 +122,31 @@ fn a_seed_that_redirects_to_another_host_takes_that_host_into_the_scope() {
     assert_eq!(report.stats.get("drop/scope/host"), 2, "{report}");
 }
 
+/// Regression: a link that came before the redirect was dropped for good, so a seed whose new home another seed links to
+/// was not crawled, or not whole.
+#[test]
+fn what_is_crawled_does_not_depend_on_whether_a_seed_redirects_before_its_new_host_is_linked_to() {
+    let crawled = |first: &'static str| {
+        let site = Recorder::start(move |asked| {
+            let answer = match asked.url().as_str() {
+                "http://a.test/" => Answer::page(["http://new.test/", "http://new.test/p", "/more"]),
+                "http://a.test/more" => Answer::page(["http://new.test/", "http://new.test/p"]),
+                "http://old.test/" => Answer::redirect("http://new.test/"),
+                "http://new.test/" => Answer::page(["/p"]),
+                _ => Answer::ok(""),
+            };
+            answer.after(if asked.host == first || asked.host == "new.test" { Duration::ZERO } else { 300 * MS })
+        });
+        let report = run(crawl(&site).within(Within::Host).seeds(["http://a.test/", "http://old.test/"]));
+        (site.sorted_urls(), report.stats.get("drop/scope/host"))
+    };
+    let expected =
+        ["a.test/", "a.test/more", "new.test/", "new.test/p", "old.test/"].map(|url| format!("http://{url}"));
+    for first in ["a.test", "old.test"] {
+        assert_eq!(crawled(first), (expected.to_vec(), 0), "{first} answers first");
+    }
+}
+
 #[test]
 fn a_hop_costs_no_depth_and_no_page() {
     let site = Recorder::start(|asked| match asked.path[1..].split_once('/') {

@@ -426,6 +426,55 @@ fn a_session_goes_through_its_proxy_and_another_serves_where_that_fails() {
     assert_eq!(report.sessions["pool/1"].blocked, 1, "{report}");
 }
 
+/// Regression: through a proxy it was sent without them, and `Session::set` was for nothing. What it is given goes through
+/// every proxy; what servers set stays with the one that it came by.
+#[test]
+fn the_default_session_has_the_cookies_that_it_was_given_through_each_proxy() {
+    let given = || SessionSettings::new().cookie(SessionCookie::new("given", "1", "one.test"));
+    let [one, two, nowhere] = [cloakroom(), cloakroom(), cloakroom()];
+    let pages = Mutex::new(Vec::new());
+    let seen = Arc::new(pages);
+    let spider = |seen: &Arc<Mutex<Vec<String>>>| {
+        let seen = seen.clone();
+        move |page: &Response| {
+            let session = page.session().unwrap();
+            let value = |name: &str| session.value(name).unwrap_or_else(|| "-".to_owned());
+            seen.lock().unwrap().push(format!("{} {}", value("given"), value("sid")));
+            session.set(&SessionCookie::new("set", "2", "one.test"))?;
+            Ok(Parsed::<String>::new())
+        }
+    };
+    let cookies = |site: &Recorder| -> Vec<_> {
+        site.asked().iter().map(|asked| asked.header("cookie").unwrap_or("-").to_owned()).collect()
+    };
+    let crawler = |via: SessionSettings| {
+        let urls = (0..4).map(|n| format!("http://one.test/{n}"));
+        crawl_with(spider(&seen), &nowhere, quick(1))
+            .sessions(Sessions::new().named(DEFAULT, via))
+            .per_domain(1)
+            .seeds(urls)
+    };
+    run(crawler(given()).proxy(one.url("")).proxy(two.url("")));
+    for proxy in [&one, &two] {
+        let sent = cookies(proxy);
+        assert!(sent[0].starts_with("given=1") && !sent[0].contains("sid"), "each proxy is another visitor: {sent:?}");
+        assert!(["given=1", "sid=1", "set=2"].iter().all(|cookie| sent[1].contains(cookie)), "{sent:?}");
+    }
+    assert_eq!(*seen.lock().unwrap(), ["1 1"; 4], "a page has what its own visitor has");
+
+    let own = cloakroom();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.json");
+    let sessions = Sessions::new().named(DEFAULT, given().proxy(own.url(""))).file(&file);
+    run(crawl_with(spider(&seen), &nowhere, quick(1)).sessions(sessions).seed("http://one.test/"));
+    assert_eq!(cookies(&own), ["given=1"]);
+    assert!(
+        fs::read_to_string(file).unwrap().contains("\"sid\""),
+        "its proxy is its own, so it is the same everywhere"
+    );
+    assert_eq!(nowhere.count(), 0);
+}
+
 #[test]
 fn a_request_in_a_session_fails_where_no_cookies_are_kept_or_there_are_too_many() {
     let site = cloakroom();

@@ -220,6 +220,9 @@ fn what_is_of_another_kind_is_told_in_plain_words() {
         ("max_queued = 1.5", "max_queued: a number with a point does not belong here; write a whole number, as 10"),
         ("seeds = 'https://e.org'", "seeds: a text does not belong here; write a list"),
         ("scope.within = 'hots'", "did you mean \"host\"?"),
+        // The nearest of all keys, also where another of its own table is near.
+        ("max_page = 3", "did you mean max_pages of [scope]?"),
+        ("politeness.delay = '1s'", "write spacing = \"1s\" in [politeness]"),
         ("politeness.rate = '2'", "politeness.rate: `2`"),
         ("sitemaps.max_nesting = 300", "sitemaps.max_nesting: 300 is too large"),
     ] {

@@ -159,6 +159,13 @@ fn a_key_replaces_the_feeds_own_columns_of_a_row_and_no_others() {
     drop(sink);
     let rows = json!([[1, "a", 3.4, "mine"], [1, "b", null, "mine"]]);
     assert_eq!(read(&path, "SELECT ean, shop, price, note FROM prices ORDER BY shop"), rows);
+    // Which columns are its own was once not known in the next run, and all others became null.
+    let mut sink = prices.open(Opening::Resumed).unwrap();
+    add(&mut sink, &json!({"ean": 1, "shop": "b"})).unwrap();
+    add(&mut sink, &json!({"ean": 1, "shop": "a", "price": 4})).unwrap();
+    drop(sink);
+    let rows = json!([[1, "a", 4, "mine"], [1, "b", null, "mine"]]);
+    assert_eq!(read(&path, "SELECT ean, shop, price, note FROM prices ORDER BY shop"), rows);
 }
 
 #[test]

@@ -20,8 +20,9 @@ use std::{
 
 use actix_crawler::{
     Settings,
+    feed::{Batch, Record, Sink, SinkError},
     files::{File, Files},
-    pipeline::Batched,
+    pipeline::{Batched, OwnSink},
     prelude::*,
     validation::Schema,
 };
@@ -179,6 +180,41 @@ fn an_item_whose_first_was_refused_takes_its_place_with_files_of_its_own() {
     assert!(written.lock().unwrap()[0].images[0].status.is_there());
     assert_eq!((report.stats.get("failed/pipeline"), report.stats.get("items/dropped/duplicate")), (1, 1), "{report}");
     assert_eq!(images(&site).len(), 2, "the third is a duplicate of what was written");
+}
+
+/// Refuses an item at once, and takes its time with the others.
+#[derive(Clone, Default)]
+struct Slow(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Slow {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        let name = record.get("name").map(|name| name.to_cell().into_owned()).unwrap_or_default();
+        if name == "refused" {
+            return Err(SinkError::refused("not this one"));
+        }
+        self.0.lock().unwrap().push(name);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// The other items of the page were written, and written again when another page had them.
+#[test]
+fn the_key_of_an_item_is_known_also_where_another_of_its_page_was_refused() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => page([], &["/1", "/2"]),
+        "/1" => page([("tea", "3", ""), ("refused", "3", "")], &[]),
+        _ => page([("tea", "3", "")], &[]).after(400 * MS),
+    });
+    let (dir, written) = (tempfile::tempdir().unwrap(), Slow::default());
+    let sink = written.clone();
+    let sink = OwnSink::new(move |_| Ok(sink.clone())).batch(Batch::of(9, 50 * MS));
+    let report = run(shop(&site, dir.path(), by_name()).pipeline(sink).retry(Retry::attempts(1)));
+    assert_eq!(*written.0.lock().unwrap(), ["tea"], "{report}");
+    assert_eq!((report.stats.get("failed/pipeline"), report.stats.get("items/dropped/duplicate")), (1, 1), "{report}");
 }
 
 #[test]

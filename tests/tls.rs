@@ -8,8 +8,10 @@ use std::{
     io::{Read, Write},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
+use actix_crawler::{Conducts, Crawler, Rate, Retry};
 use network::{Crawled, Server, crawl, header, page};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
@@ -207,7 +209,32 @@ fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_told() {
     assert!(detail.contains("https://"), "{detail}");
     let silent = Server::start(|stream, _| drop(stream));
     let crawled = Crawled::of(crawl(&[&format!("https://{}/", silent.address)]));
-    assert_eq!(crawled.only().0, "tls");
+    assert_eq!(crawled.only().0, "truncated");
+}
+
+/// Regression: it failed for good at the first attempt, and where it met the request for robots.txt, so did all that was
+/// queued for the origin. A loaded balancer resets connections so, whatever they are to carry.
+#[test]
+fn a_connection_that_breaks_in_the_handshake_costs_an_attempt_and_no_page() {
+    let authority = Authority::new();
+    let paths: Vec<String> = (0..20).map(|n| format!("https://name.test/{n}")).collect();
+    for (resets, robots) in [(1, false), (1, true), (2, true)] {
+        let signed = config(authority.sign(&for_names(&["name.test"])));
+        let server = Server::https_after_resets(resets, signed, |_| page("hello over tls"));
+        let mut settings = network::settings();
+        settings.retry = Retry { base: Duration::from_millis(10), ..Retry::attempts(3) };
+        let asked = Crawler::new(network::text_of, "networktest/1.0 (+https://example.org/bot)")
+            .conducts(&Conducts::new())
+            .settings(settings)
+            .seeds(&paths)
+            .rate(Rate::UNLIMITED)
+            .per_domain(1)
+            .allow_private()
+            .ca_file(authority.file())
+            .resolve(everything_at(&server));
+        let crawled = Crawled::of(if robots { asked } else { asked.ignore_robots() });
+        assert_eq!((crawled.bodies.len(), crawled.report.failed()), (20, 0), "{resets}: {:?}", crawled.ends);
+    }
 }
 
 #[test]
@@ -216,7 +243,7 @@ fn a_server_that_never_answers_the_handshake_costs_the_deadline_and_no_more() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let mut settings = network::settings();
-    settings.transport.deadlines.tls = std::time::Duration::from_millis(200);
+    settings.transport.deadlines.tls = Duration::from_millis(200);
     let asked = crawl(&[&format!("https://{}/", silent.address)]);
     let crawled = Crawled::of(asked.settings(settings).ignore_robots().allow_private());
     assert_eq!(crawled.only(), ("timeout", "no TLS handshake within 200ms"));

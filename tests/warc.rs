@@ -124,6 +124,19 @@ fn an_archive_below_a_cache_has_what_was_on_the_wire_and_nothing_else() {
     let records = judge(second.path());
     assert!(records.iter().all(|seen| !seen.url().ends_with("/fresh")), "{records:?}");
     assert!(response(&records, "/stale").head.starts_with("HTTP/1.1 304 Not Modified\r\n"), "{records:?}");
+    // What was not modified is in the archive of the run before.
+    for file in files(second.path()) {
+        fs::copy(&file, first.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let bodies = Collect::new();
+    let urls = ["/fresh", "/stale"].map(|path| site.url(path));
+    let replay = crawl(&urls.each_ref().map(String::as_str)).replay(first.path()).pipeline(bodies.clone());
+    let report = replay.run_blocking().unwrap();
+    assert_eq!(
+        bodies.take().into_iter().collect::<BTreeSet<_>>(),
+        ["fresh", "stale"].map(str::to_owned).into(),
+        "{report}"
+    );
 }
 
 #[test]

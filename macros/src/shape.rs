@@ -11,6 +11,7 @@ pub enum Shape<'t> {
 
 impl<'t> Shape<'t> {
     pub fn of(field: &'t Type) -> Self {
+        let field = bare(field);
         match (inside(field, "Option"), inside(field, "Vec")) {
             (Some(inner), _) => Self::Maybe(inner),
             (_, Some(inner)) => Self::Many(inner),
@@ -23,6 +24,17 @@ impl<'t> Shape<'t> {
         match self {
             Self::One(value) | Self::Maybe(value) | Self::Many(value) => value,
         }
+    }
+}
+
+/// Returns a type without what stands around it unseen: parentheses, and the group that a `$t:ty` of a macro makes.
+fn bare(mut of: &Type) -> &Type {
+    loop {
+        of = match of {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            _ => return of,
+        };
     }
 }
 

@@ -78,7 +78,7 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
     if let Some(each) = each.as_ref().filter(|_| report.pages() > 0 && !found_any) {
         let of_items = if items.is_empty() { "" } else { ", whose URL matches --items," };
         tell(format!("no page{of_items} has an element that --each {each} selects, so nothing was written"));
-    } else if !items.is_empty() && !judges && report.pages() > 0 && report.stats.items == 0 {
+    } else if !items.is_empty() && report.pages() > 0 && !found_any {
         let items: Vec<_> = items.iter().map(ToString::to_string).collect();
         tell(format!("no page's URL matches --items {}, so nothing was written", items.join(" or ")));
     }

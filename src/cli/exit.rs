@@ -10,7 +10,7 @@ use std::{
 use actix_crawler::{Error, Report, report::Ended};
 use clap::error::{ContextKind, ContextValue};
 
-use super::{console, output::is_folder};
+use super::folder_name::is_folder;
 
 /// The exit code. Each command's help lists its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,14 +194,15 @@ impl Failure {
         Self { exit: Exit::Interrupted, message: message.to_string() }
     }
 
-    /// Prints the message on stderr and returns the code.
-    pub fn report(self) -> ExitCode {
-        if self.exit == Exit::Well {
-            console::tell(one_line(&in_options(&self.message)));
-        } else if !self.message.is_empty() {
-            console::tell(format_args!("error: {}", one_line(&in_options(&self.message))));
-        }
-        self.exit.into()
+    /// Returns the line for people; empty where nothing is to be said.
+    pub fn line(&self) -> String {
+        let message = one_line(&in_options(&self.message));
+        if self.exit == Exit::Well || message.is_empty() { message } else { format!("error: {message}") }
+    }
+
+    /// Returns the code.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 }
 

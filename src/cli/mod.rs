@@ -12,7 +12,9 @@ mod demo;
 mod exit;
 mod explain;
 mod fetch;
+mod folder_name;
 mod identity;
+mod kept_file;
 mod named_files;
 mod once;
 mod options;
@@ -51,11 +53,11 @@ pub fn run() -> ExitCode {
             console::tell(error.to_string().trim_end());
             return Exit::Usage.into();
         }
-        Err(error) if error.use_stderr() => return Failure::from(error).report(),
+        Err(error) if error.use_stderr() => return report(&Failure::from(error)),
         // Help and version are not errors.
         Err(help) => {
             let printed = help.print().map_err(|error| Failure::unprintable(&error));
-            return printed.map_or_else(Failure::report, |()| Exit::Well.into());
+            return printed.map_or_else(|failure| report(&failure), |()| Exit::Well.into());
         }
     };
     warn_on_stderr();
@@ -72,7 +74,16 @@ pub fn run() -> ExitCode {
         Command::Cluster(options) => cluster::run(options),
         Command::Config(options) => config_command::run(&options),
     };
-    done.map_or_else(|failure| failure.report(), ExitCode::from)
+    done.map_or_else(|failure| report(&failure), ExitCode::from)
+}
+
+/// Tells a failure on stderr, and returns the code of the process.
+fn report(failure: &Failure) -> ExitCode {
+    let line = failure.line();
+    if !line.is_empty() {
+        console::tell(line);
+    }
+    failure.exit().into()
 }
 
 /// What is shown of the library's events: errors; which robots files are waited for, since all pages of an origin wait with

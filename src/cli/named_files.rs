@@ -1,10 +1,9 @@
 //! NamedFiles: the files that options name, of which none may be written to and be another one too, however they are
 //! spelt. Opens none.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+use actix_crawler::internals::FileIdentity;
 
 use super::exit::Failure;
 
@@ -17,17 +16,6 @@ struct NamedFile {
     path: PathBuf,
     is_written: bool,
 }
-
-/// What makes two names one file.
-struct Identity {
-    /// With symbolic links followed, also to what does not exist yet.
-    path: PathBuf,
-    /// The device and the number on it, which several hard links share.
-    number: Option<(u64, u64)>,
-}
-
-/// The most symbolic links that are followed from one name, as Linux does.
-const MAX_LINKS: usize = 40;
 
 /// Takes whatever is written, so it may be named twice.
 const NULL: &str = "/dev/null";
@@ -53,7 +41,7 @@ impl NamedFiles {
     /// # Errors
     /// Names both options.
     pub fn check(&self) -> Result<(), Failure> {
-        let identities: Vec<_> = self.0.iter().map(|file| Identity::of(&file.path)).collect();
+        let identities: Vec<_> = self.0.iter().map(|file| FileIdentity::of(&file.path)).collect();
         for (index, (file, identity)) in self.0.iter().zip(&identities).enumerate() {
             let before = self.0.iter().zip(&identities).take(index);
             let same =
@@ -72,50 +60,9 @@ impl NamedFiles {
     }
 }
 
-impl Identity {
-    fn of(path: &Path) -> Self {
-        let mut path = path.to_owned();
-        for _ in 0..MAX_LINKS {
-            let Ok(target) = fs::read_link(&path) else { break };
-            path = path.parent().unwrap_or(Path::new("")).join(target);
-        }
-        let number = number_of(&path);
-        Self { path: canonical(&path), number }
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        self.path == other.path || (self.number.is_some() && self.number == other.number)
-    }
-}
-
-/// Returns a path without symbolic links, as far as it exists.
-fn canonical(path: &Path) -> PathBuf {
-    if let Ok(path) = fs::canonicalize(path) {
-        return path;
-    }
-    // Fails for an empty path only.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => canonical(parent).join(name),
-        _ => path,
-    }
-}
-
-#[cfg(unix)]
-fn number_of(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-/// Elsewhere two names of one file are told apart by their paths alone.
-#[cfg(not(unix))]
-fn number_of(_: &Path) -> Option<(u64, u64)> {
-    None
-}
-
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 

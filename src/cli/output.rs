@@ -8,12 +8,7 @@ use actix_crawler::{
     pipeline::MarkdownFolder,
 };
 
-use super::{exit::Failure, page::PageSpider};
-
-/// Tells whether an output is a folder: its name ends with a slash.
-pub fn is_folder(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)))
-}
+use super::{exit::Failure, folder_name::is_folder, page::PageSpider};
 
 /// Where pages go.
 #[derive(Debug)]

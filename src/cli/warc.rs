@@ -1,7 +1,6 @@
 //! `warc`: lists, extracts, verifies and indexes what WARC files contain, of whatever writer.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::Path,
 };
@@ -15,6 +14,8 @@ use actix_crawler::{
 use super::{
     console::{print, tell},
     exit::{Exit, Failure},
+    kept_file::KeptFile,
+    named_files::NamedFiles,
     options::{WarcOptions, WarcTask},
     terminal,
 };
@@ -32,6 +33,10 @@ pub fn run(options: &WarcOptions) -> Result<Exit, Failure> {
                 (false, true) => Part::Encoded,
                 (false, false) => Part::Body,
             };
+            let mut named = NamedFiles::default();
+            named.read("FILE", Some(file));
+            named.written("--output", output.as_deref());
+            named.check()?;
             extract(file, what, part, output.as_deref())
         }
         WarcTask::Verify { files } => {
@@ -93,10 +98,7 @@ fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result
     let is_http = record.field("Content-Type").is_some_and(|media_type| media_type.starts_with("application/http"));
     let part = if is_http { part } else { Part::Block };
     let copied = match output {
-        Some(path) => {
-            let mut to = File::create(path).map_err(|error| Failure::unwritable("--output", path, &error))?;
-            copy(&mut reader, part, &mut to)
-        }
+        Some(path) => copy_to_file(&mut reader, || open(file, record.offset()), part, path)?,
         None if terminal::is_terminal(None) => {
             let mut shown = Shown(Vec::new());
             let copied = copy(&mut reader, part, &mut shown);
@@ -116,6 +118,24 @@ fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result
         (NotCopied::Unwritable(error), Some(path)) => Failure::unwritable("--output", path, &error),
         (NotCopied::Unwritable(error), None) => Failure::unprintable(&error),
     })
+}
+
+/// Writes a part to a file in place of what is there, once it is known that all of it can be read.
+fn copy_to_file(
+    reader: &mut Reader,
+    again: impl FnOnce() -> Result<Option<(Record, Reader)>, Failure>,
+    part: Part,
+    path: &Path,
+) -> Result<Result<u64, NotCopied>, Failure> {
+    if let Err(unreadable) = copy(reader, part, &mut io::sink()) {
+        return Ok(Err(unreadable));
+    }
+    let mut to = KeptFile::open("--output", path)?;
+    to.replace(b"").map_err(|error| Failure::unwritable("--output", path, &error))?;
+    match again()? {
+        Some((_, mut reader)) => Ok(copy(&mut reader, part, &mut to)),
+        None => Ok(Ok(0)),
+    }
 }
 
 fn copy(reader: &mut Reader, part: Part, to: &mut impl Write) -> Result<u64, NotCopied> {

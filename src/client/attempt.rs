@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::time::timeout;
+use url::Url;
 
 use super::job::Job;
 use crate::{
@@ -69,7 +70,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     let logs_in = session.as_ref().map(|session| (session, permit.domain().clone()));
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let FetchResult { response, receipt, cooled, cookies_changed, session: sent_in, .. } = tokio::select! {
+    let FetchResult { response, receipt, cooled, cookies_changed, session: sent_in, sent_to, .. } = tokio::select! {
         biased;
         () = abandoned => return AfterAttempt::Ended,
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
@@ -92,7 +93,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
             if let (200..300, Some(session)) = (response.status, &session) {
                 session.worked();
             }
-            answered(job, response, receipt, Consequences { cooled, cookies_changed, session }, rules)
+            answered(job, response, receipt, Consequences { cooled, cookies_changed, session, sent_to }, rules)
         }
     }
 }
@@ -169,6 +170,8 @@ struct Consequences {
     cookies_changed: bool,
     /// The session that it came in.
     session: Option<Session>,
+    /// The URL that it answers, if a middleware has changed that of the request.
+    sent_to: Option<Url>,
 }
 
 fn answered(
@@ -179,7 +182,8 @@ fn answered(
     rules: &Rules,
 ) -> AfterAttempt {
     let status = response.status;
-    let Consequences { cooled, cookies_changed, session } = changes;
+    let Consequences { cooled, cookies_changed, session, sent_to } = changes;
+    let redirects_to = redirect::target(status, &response.headers, sent_to.as_ref().unwrap_or(&job.request.url));
     if let Some(cooled) = cooled {
         // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. The caller gets
         // the response if the domain was given up, or if this request alone was refused as often as a domain may refuse
@@ -192,16 +196,16 @@ fn answered(
             job.goes_behind = cooled.in_a_row > 1;
             AfterAttempt::Again(job.into(), Duration::ZERO)
         } else {
-            deliver(job, response, receipt)
+            deliver(job, response, receipt, redirects_to)
         };
     }
-    if let Some(to) = redirect::target(status, &response.headers, &job.request.url)
+    if let Some(to) = &redirects_to
         && rules.follow_redirects
         && !job.request.keeps_redirects
         && matches!(to.scheme(), "http" | "https")
     {
         let pooled = session.as_ref().filter(|session| session.is_pooled()).map(Session::name);
-        let hop = Hop { status, to: &to, cookies_changed, pooled };
+        let hop = Hop { status, to, cookies_changed, pooled };
         return match redirect::follow(&job.request, hop, &rules.canonical, &rules.secret_headers) {
             Ok(next) => {
                 job.request = next;
@@ -215,7 +219,7 @@ fn answered(
     }
     match wait_after(&Outcome::Status(status), &job, rules).filter(|_| job.may_repeat()) {
         Some(wait) => again(job, wait),
-        None => deliver(job, response, receipt),
+        None => deliver(job, response, receipt, redirects_to),
     }
 }
 
@@ -228,8 +232,8 @@ fn again(mut job: Job, wait: Duration) -> AfterAttempt {
     AfterAttempt::Again(job.into(), wait)
 }
 
-fn deliver(job: Job, response: RawResponse, receipt: Receipt) -> AfterAttempt {
-    job.deliver(response, receipt);
+fn deliver(job: Job, response: RawResponse, receipt: Receipt, redirects_to: Option<Url>) -> AfterAttempt {
+    job.deliver(response, receipt, redirects_to);
     AfterAttempt::Ended
 }
 

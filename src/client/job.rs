@@ -6,6 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use url::Url;
 
 use super::response::Undecoded;
 use crate::{
@@ -99,11 +100,11 @@ impl Job {
     }
 
     /// Sends the response to the caller, which may have just given up.
-    pub fn deliver(self, mut response: RawResponse, receipt: Receipt) {
+    pub fn deliver(self, mut response: RawResponse, receipt: Receipt, redirects_to: Option<Url>) {
         // The caller may keep the body long; release its share so that other bodies can be received.
         drop(response.release_memory());
         let Self { request, attempts, reply, .. } = self;
-        drop(reply.send(Ok(Undecoded { request, response, receipt, attempts })));
+        drop(reply.send(Ok(Undecoded { request, response, receipt, attempts, redirects_to })));
     }
 
     /// Sends an error to the caller.

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 use http::Method;
 
-use super::{ClientBuilder, IntoRequest, RequestBuilder, ThrottledClient};
+use super::{IntoRequest, RequestBuilder, ThrottledClient};
 use crate::{
     error::Result,
     sessions::{LogIn, Session},
@@ -84,12 +84,9 @@ pub(crate) struct LogInByFunction {
 }
 
 impl LogInByFunction {
-    /// Creates it with a client of its own, as `like` says.
-    ///
-    /// # Errors
-    /// As [`ClientBuilder::build`].
-    pub fn new(log_in: LogInFunction, like: ClientBuilder) -> Result<Self> {
-        Ok(Self { client: like.build_for_log_ins()?, log_in })
+    /// Creates it with the client of its requests.
+    pub fn new(log_in: LogInFunction, client: ThrottledClient) -> Self {
+        Self { client, log_in }
     }
 }
 

@@ -8,7 +8,6 @@
 //! ```
 
 mod attempt;
-mod begun;
 mod builder;
 mod domain_queue;
 mod domain_queues;
@@ -21,7 +20,6 @@ mod request;
 mod response;
 mod sessions;
 mod workers;
-mod written;
 
 use std::{
     fmt, io,
@@ -36,11 +34,10 @@ use http::Method;
 pub(crate) use self::login::{LogInByFunction, LogInFunction, log_in_function};
 pub use self::{
     builder::ClientBuilder,
-    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
+    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest, Written},
     login::Login,
     request::RequestBuilder,
     response::Response,
-    written::Written,
 };
 use self::{
     builder::LookUps,
@@ -158,7 +155,8 @@ impl ThrottledClient {
         self.request(Method::OPTIONS, url)
     }
 
-    /// Begins a request with any method.
+    /// Begins a request with any method. A user name and a password in its URL are sent to its origin (RFC 7617), unless it
+    /// has an `Authorization`, and shown to nobody.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }

@@ -44,8 +44,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, and so has each session
-    /// that requests name. Needs the feature `cookies`.
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, beside those that the
+    /// [default session](crate::sessions::DEFAULT) was given, and so has each session that requests name. Needs the
+    /// feature `cookies`.
     pub fn cookies(mut self) -> Self {
         self.transport.cookies = true;
         self

@@ -1,14 +1,14 @@
 //! RequestBuilder: builds a request of a client. Mistakes are kept and reported when it is sent. Knows no responses.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::Method;
+use http::{Method, header::AUTHORIZATION};
 use serde::Serialize;
 use url::Url;
 
@@ -21,8 +21,10 @@ use super::{
 use crate::{
     domain::Domain,
     error::{Error, Result},
+    identity::strip_user_info,
     request::{Request, parse_url},
     sessions::Session,
+    transport::Basic,
     user_agent,
 };
 
@@ -45,7 +47,7 @@ use crate::{
 /// # Ok(()) });
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: ThrottledClient,
@@ -65,12 +67,13 @@ pub struct RequestBuilder {
 
 impl RequestBuilder {
     pub(super) fn new(client: ThrottledClient, method: Method, url: &str) -> Self {
-        let url = parse_url(url).map_err(Arc::new);
+        let mut url = parse_url(url).map_err(Arc::new);
+        let password = url.as_mut().ok().and_then(take_user_info);
         Self {
             client,
             method,
             url,
-            headers: Vec::new(),
+            headers: password.into_iter().collect(),
             body: Bytes::new(),
             session: None,
             proxy: None,
@@ -82,14 +85,12 @@ impl RequestBuilder {
 
     /// Takes what a request says of how it is sent; the rest is about its place in a crawl.
     pub(super) fn of(client: ThrottledClient, request: Request) -> Self {
-        Self {
-            session: request.session_name().map(Arc::from),
-            headers: request.headers,
-            body: request.body,
-            proxy: request.proxy,
-            keeps_redirects: request.keeps_redirects,
-            ..Self::new(client, request.method, request.url.as_str())
-        }
+        let session = request.session_name().map(Arc::from);
+        let Request { method, url, mut headers, body, proxy, keeps_redirects, .. } = request;
+        let mut of_url = Self::new(client, method, url.as_str());
+        of_url.headers.retain(|(name, _)| headers.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name)));
+        headers.append(&mut of_url.headers);
+        Self { headers, body, session, proxy, keeps_redirects, ..of_url }
     }
 
     /// Sets a header, replacing one with the same name.
@@ -232,6 +233,26 @@ impl RequestBuilder {
         }
         self.content_type(content_type)
     }
+}
+
+/// Formats a request without secrets: only the names of headers.
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("RequestBuilder")
+            .field("method", &self.method)
+            .field("url", &self.url.as_ref().map(Url::as_str))
+            .field("headers", &headers)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the user name and the password out of a URL, as a header: nobody who is told the URL is told them.
+fn take_user_info(url: &mut Url) -> Option<(String, String)> {
+    let basic = Basic::of(url)?;
+    strip_user_info(url);
+    Some((AUTHORIZATION.to_string(), basic.header()))
 }
 
 /// A place in a domain's queue; dropping it removes the job.

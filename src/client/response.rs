@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     clock,
     error::{Error, Result},
-    fetcher::{receipt::Receipt, redirect},
+    fetcher::receipt::Receipt,
     identity::strip_user_info,
     request::Request,
     response::Response as Page,
@@ -50,6 +50,7 @@ pub struct Response {
     ended_at: SystemTime,
     receipt: Receipt,
     started: Instant,
+    redirects_to: Option<Url>,
 }
 
 /// A response before decoding, its body still in its content codings.
@@ -62,19 +63,22 @@ pub struct Undecoded {
     pub receipt: Receipt,
     /// How often the request was sent.
     pub attempts: u32,
+    /// Where it redirects to, if it does.
+    pub redirects_to: Option<Url>,
 }
 
 impl Undecoded {
     /// Decodes the body. Runs on the caller's thread, so that the network threads only send and receive.
     pub fn decode(self, limits: BodyLimits) -> Result<Response> {
-        let Self { request, response, receipt, attempts } = self;
+        let Self { request, response, receipt, attempts, redirects_to } = self;
         let (body, _) = response.decoded(BodyLimits { keep_partial: false, ..limits }).map_err(|source| {
             let started_at = response.fetched_at.checked_sub(receipt.elapsed).unwrap_or(response.fetched_at);
             Error::Fetch { url: request.url.clone().into(), source, attempts, started_at, elapsed: receipt.elapsed }
         })?;
         let RawResponse { status, headers, fetched_at: ended_at, .. } = response;
         let started = receipt.started.unwrap_or_else(clock::now);
-        Ok(Response { request: Arc::new(request), status, headers, body, attempts, ended_at, receipt, started })
+        let request = Arc::new(request);
+        Ok(Response { request, status, headers, body, attempts, ended_at, receipt, started, redirects_to })
     }
 }
 
@@ -142,7 +146,7 @@ impl Response {
     /// Returns the target of a redirect, if this is one. Only a client built with
     /// [`keep_redirects`](super::ClientBuilder::keep_redirects) returns redirects.
     pub fn redirect_target(&self) -> Option<Url> {
-        redirect::target(self.status, &self.headers, &self.request.url)
+        self.redirects_to.clone()
     }
 
     /// Returns how often the request was sent.

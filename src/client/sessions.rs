@@ -58,8 +58,8 @@ impl ClientBuilder {
 
     /// Returns who logs sessions in, as this builder's settings say.
     pub(super) fn who_logs_in(&self) -> Result<Option<Arc<dyn LogIn>>> {
-        let by_function = self.log_in.clone().map(|log_in| LogInByFunction::new(log_in, self.clone()));
-        Ok(by_function.transpose()?.map(|by_function| Arc::new(by_function) as Arc<dyn LogIn>))
+        let Some(log_in) = self.log_in.clone() else { return Ok(None) };
+        Ok(Some(Arc::new(LogInByFunction::new(log_in, self.clone().build_for_log_ins()?))))
     }
 }
 

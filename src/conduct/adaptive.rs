@@ -23,6 +23,13 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The factor after a refusal. TCP halves; a request limit has no queue that must drain, so less is enough.
 const DECREASE: f64 = 0.8;
 
+/// The share of the rate that has to be in use for it to rise: what nobody uses finds no limit (RFC 7661 says the same of
+/// TCP). Less than all, since timers are late.
+const IN_USE: f64 = 0.8;
+
+/// The most that a refusal lowers a rate that was not in use, before the decrease: a pause says little about the limit.
+const MAX_UNUSED: f64 = 0.5;
+
 /// The settled rate, as a share of the refused rate.
 const JUST_UNDER: f64 = 0.95;
 
@@ -54,9 +61,10 @@ impl Adaptive {
         Rate::new(count as u32, per).unwrap_or(Rate::per_second(1))
     }
 
-    /// Records the response to a request written at `started`; returns the new rate if it changes.
-    pub fn answered(&mut self, started: Instant, now: Instant) -> Option<Rate> {
-        if started < self.since + EVERY {
+    /// Records the response to a request written at `started`; `used` are the starts per second of late. Returns the new
+    /// rate if it changes.
+    pub fn answered(&mut self, started: Instant, now: Instant, used: f64) -> Option<Rate> {
+        if started < self.since + EVERY || used < self.current * IN_USE {
             return None;
         }
         let settled = self.refused_at.map(|refused| refused * JUST_UNDER);
@@ -74,11 +82,14 @@ impl Adaptive {
         Some(self.change(next, now))
     }
 
-    /// Records the refusal of a request written at `started`; returns the new rate. Requests in flight together count
-    /// once.
-    pub fn refused(&mut self, started: Instant, now: Instant) -> Option<Rate> {
+    /// Records the refusal of a request written at `started`, with `used` starts per second of late; returns the new rate.
+    /// Requests in flight together count once.
+    pub fn refused(&mut self, started: Instant, now: Instant, used: f64) -> Option<Rate> {
         if started < self.since {
             return None;
+        }
+        if used < self.current * IN_USE {
+            self.current = used.max(self.current * MAX_UNUSED);
         }
         let refused_at = self.refused_at.map_or(self.current, |refused| refused.min(self.current));
         self.refused_at = Some(refused_at);
@@ -135,7 +146,9 @@ mod tests {
         while now < end {
             while let Some((started, taken)) = on_the_way.pop_front_if(|(started, _)| *started + 100 * MS <= now) {
                 throttle.release(now, true);
-                let rate = if taken { adaptive.answered(started, now) } else { adaptive.refused(started, now) };
+                let used = throttle.starts_per_second(now);
+                let rate =
+                    if taken { adaptive.answered(started, now, used) } else { adaptive.refused(started, now, used) };
                 if let Some(rate) = rate {
                     throttle.set_limits(Limits::rate(rate));
                 }
@@ -177,10 +190,43 @@ mod tests {
     fn what_was_in_flight_together_lowers_the_rate_once() {
         let start = Instant::now();
         let mut adaptive = Adaptive::from(Rate::per_second(100), start);
-        assert!(adaptive.refused(start + MS, start + 50 * MS).is_some());
+        assert!(adaptive.refused(start + MS, start + 50 * MS, 100.0).is_some());
         for late in 2..40 {
-            assert_eq!(adaptive.refused(start + late * MS, start + 60 * MS), None);
+            assert_eq!(adaptive.refused(start + late * MS, start + 60 * MS, 100.0), None);
         }
         assert_eq!(adaptive.rate().starts_per_second().map(f64::round), Some(80.0));
+    }
+
+    /// Regression: each answer raised the rate, so after a quiet day the next burst went out at thousands a second.
+    #[test]
+    fn a_rate_that_nobody_uses_does_not_rise() {
+        let start = Instant::now();
+        let mut adaptive = Adaptive::from(Rate::per_second(10), start);
+        let mut throttle = Throttle::new(Limits::rate(adaptive.rate()));
+        for poll in 1..1_800_u32 {
+            let now = start + poll * 2_000 * MS;
+            throttle.plan();
+            throttle.begin_writing();
+            throttle.started(now, 0.0);
+            throttle.release(now + 100 * MS, true);
+            let used = throttle.starts_per_second(now + 100 * MS);
+            if let Some(rate) = adaptive.answered(now, now + 100 * MS, used) {
+                throttle.set_limits(Limits::rate(rate));
+            }
+        }
+        assert_eq!(adaptive.rate().starts_per_second(), Some(10.0));
+    }
+
+    #[test]
+    fn a_rate_that_is_no_longer_used_halves_when_a_server_refuses() {
+        let start = Instant::now();
+        let mut adaptive = Adaptive::from(Rate::per_second(1_000), start);
+        let mut refusals = 0;
+        while adaptive.rate().starts_per_second().is_some_and(|rate| rate > 20.0) {
+            refusals += 1;
+            let now = start + refusals * 10_000 * MS;
+            assert!(adaptive.refused(now, now + 100 * MS, 2.0).is_some());
+        }
+        assert_eq!(refusals, 5, "with a fifth at a time there would be 18");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         throttle::{Evidence, Refusal, Throttle},
     },
     politeness::limits::Limits,
+    rate::Rate,
 };
 
 /// Identifies a tenant within this process.
@@ -48,7 +49,7 @@ impl Terms {
 
     /// Terms with a rate only, and any number of requests in flight.
     #[cfg(test)]
-    pub fn rate(rate: crate::rate::Rate) -> Self {
+    pub fn rate(rate: Rate) -> Self {
         Self::of(Limits::rate(rate))
     }
 }
@@ -83,6 +84,19 @@ impl Member {
             self.throttle.wait_for_place(now);
         }
         looked
+    }
+
+    /// Lets the search for the rate, if there is one, learn from a response. It is given the starts per second of late.
+    pub fn search(
+        &mut self,
+        learn: impl FnOnce(&mut Adaptive, f64) -> Option<Rate>,
+        asked: Option<AskedSpacing>,
+        now: Instant,
+    ) {
+        let Some(adaptive) = &mut self.adaptive else { return };
+        if learn(adaptive, self.throttle.starts_per_second(now)).is_some() {
+            self.apply(asked);
+        }
     }
 
     /// Derives the throttle's limits from the terms, the rate that was found and the robots spacing.

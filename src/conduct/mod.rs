@@ -164,9 +164,7 @@ impl Conduct {
         if let Some(Refused { wait }) = refusal(status, headers, wall) {
             let asked = self.known_asked();
             for member in self.members.iter_mut() {
-                if member.adaptive.as_mut().and_then(|adaptive| adaptive.refused(started, now)).is_some() {
-                    member.apply(asked);
-                }
+                member.search(|adaptive, used| adaptive.refused(started, now, used), asked, now);
             }
             return Some(self.refuse(started, now, CoolingCause::Status(status), wait, random));
         }
@@ -177,10 +175,8 @@ impl Conduct {
             self.members.iter_mut().for_each(|member| member.throttle.cool(now + wait.min(MAX_WAIT_BEFORE_HOP)));
         }
         let asked = self.known_asked();
-        if let Some(member) = self.members.get_mut(tenant)
-            && member.adaptive.as_mut().and_then(|adaptive| adaptive.answered(started, now)).is_some()
-        {
-            member.apply(asked);
+        if let Some(member) = self.members.get_mut(tenant) {
+            member.search(|adaptive, used| adaptive.answered(started, now, used), asked, now);
         }
         // Responses may arrive out of order: only the quota from the latest request counts.
         let quota_as_of = self.taught.as_ref().and_then(|taught| taught.quota_as_of);
@@ -234,10 +230,11 @@ impl Conduct {
         random: f64,
     ) -> Cooled {
         let cooling = &mut self.taught.get_or_insert_default().cooling;
-        let (had_given_up, is_of_burst) = (cooling.has_given_up(now), cooling.is_of_burst(started));
+        // One that is refused again after its wait is given up once more.
+        let (was_given_up, is_of_burst) = (cooling.given_up(now).is_some(), cooling.is_of_burst(started));
         let back_off = cooling.refused(started, now, why, asked, random);
         self.members.iter_mut().for_each(|member| member.throttle.cool(back_off.until()));
-        let gave_up = matches!(back_off, BackOff::GiveUp(_)) && !had_given_up;
+        let gave_up = matches!(back_off, BackOff::GiveUp(_)) && !was_given_up;
         let in_a_row = cooling.refusals(now).map_or(0, |refusals| refusals.in_a_row);
         Cooled { why, back_off, asked, gave_up, in_a_row: if is_of_burst { 0 } else { in_a_row } }
     }

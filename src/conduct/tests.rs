@@ -131,6 +131,8 @@ fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
     let last = hear(&mut conduct, 503, &soon, now, now).unwrap();
     assert_eq!((last.back_off, last.gave_up), (BackOff::GiveUp(now + 600 * S), true));
     assert!(!hear(&mut conduct, 503, &soon, now + S, now + S).unwrap().gave_up, "once");
+    let again = now + 700 * S;
+    assert!(hear(&mut conduct, 503, &soon, again, again).unwrap().gave_up, "what comes after the wait fails too");
 }
 
 #[test]

@@ -110,6 +110,9 @@ struct SpaceKeeper {
 /// The fewest places that are left before empty ones are removed.
 const SWEEP_AT_LEAST: u64 = 1_024;
 
+/// The most places that are left before empty ones are removed, so that unused domains stay near [`MAX_QUIET`].
+const MAX_SWEEP_AT: u64 = 250_000;
+
 /// The most unused domains that are remembered, about 190 MB. Beyond it, those whose lessons expire first are
 /// forgotten: their robots file is read again before their pages, and refusals count from one.
 const MAX_QUIET: usize = 1_000_000;
@@ -263,7 +266,8 @@ impl Table {
         Space { number, _function: Some(function.clone()) }
     }
 
-    /// Removes empty places each time that as many were left as the table has, so that the scans cost little. A crawl
+    /// Removes empty places each time that as many were left as the table has, or a quarter of a million, so that the scans
+    /// cost little. A crawl
     /// of a million domains that leaves none never scans.
     fn sweep_if_due(&self, now: Instant) {
         let left = self.left.load(Ordering::Relaxed);
@@ -274,7 +278,7 @@ impl Table {
         if self.left.compare_exchange(left, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.sweep(now);
             let places = u64::try_from(self.places.len()).unwrap_or(u64::MAX);
-            self.sweep_at.store(SWEEP_AT_LEAST.max(places), Ordering::Relaxed);
+            self.sweep_at.store(places.clamp(SWEEP_AT_LEAST, MAX_SWEEP_AT), Ordering::Relaxed);
         }
     }
 

@@ -43,8 +43,8 @@ pub fn explain(log: &Path, url: &str) -> Result<Explanation> {
     CanonicalUrl::default().apply(&mut url);
     let refuse = |source| Error::file(log, source);
     let mut lines = BufReader::new(File::open(log).map_err(refuse)?);
-    // As the log spells it: a canonical URL has nothing that JSON escapes.
-    let named = format!("\"url\":\"{url}\"");
+    // As the log spells it: JSON escapes the backslash that a query may have.
+    let named = format!("\"url\":{}", serde_json::Value::from(url.as_str()));
     let named = Finder::new(&named);
     let (mut line, mut last) = (Vec::new(), None);
     let mut is_log = None;
@@ -123,7 +123,7 @@ mod tests {
             writeln!(text, "{{{head},{end},\"depth\":1,\"parent\":\"http://e.org/\"}}").unwrap();
         }
         std::fs::write(&log, text + rest).unwrap();
-        let url = format!("http://e.org{path}");
+        let url = format!("http://e.org{}", path.replace(r"\\", r"\"));
         let explained = explain(&log, &url).unwrap();
         (explained.stands != Whereabouts::NotLogged).then(|| explained.to_string())
     }
@@ -143,6 +143,7 @@ mod tests {
             ("/unknown", "robots", "status 503", 0, true),
             ("/cancelled", "domain", "cancelled", 0, true),
             ("/skipped", "skipped", "soft-block: a captcha", 1, true),
+            (r"/s?path=C:\\x", "ok", "", 1, true),
             ("/robots.txt", "robots/ok", "", 1, false),
             ("/moved/robots.txt", "robots/redirect", "http://e.org/robots.txt", 1, false),
         ];
@@ -158,6 +159,7 @@ mod tests {
             ("/unknown", "failed: robots, status 503"),
             ("/cancelled", "dropped: domain/cancelled"),
             ("/skipped", "dropped: skipped, soft-block: a captcha"),
+            (r"/s?path=C:\\x", "done: ok"),
             ("/robots.txt", "done: robots/ok"),
             ("/moved/robots.txt", "done: robots/redirect, http://e.org/robots.txt"),
         ];

@@ -30,7 +30,7 @@ use crate::{
     cluster::ClusterSettings,
     conducts::Conducts,
     error::{Error, Result},
-    fetcher::stack::Layer,
+    fetcher::layer::Layer,
     files::FileFields,
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
@@ -283,19 +283,11 @@ impl<S: Spider> Crawler<S> {
     /// # Errors
     /// As [`Crawler::start`].
     pub async fn run(self) -> Result<Arc<Report>> {
-        let handle = self.begin()?.await.map_err(|_| Error::Ended)??;
-        handle.wait().await
-    }
-
-    /// Starts the crawl on its own threads, and returns where its handle comes when it has begun.
-    ///
-    /// # Errors
-    /// As [`Crawler::start`].
-    pub(crate) fn begin(self) -> Result<oneshot::Receiver<Result<CrawlHandle>>> {
         let (started_to, started) = oneshot::channel();
         // The caller may wait no longer; the crawl then goes on.
         self.start_thread(move |started| drop(started_to.send(started)))?;
-        Ok(started)
+        let handle = started.await.map_err(|_| Error::Ended)??;
+        handle.wait().await
     }
 
     /// Runs the crawl and returns the report, as [`Crawler::run`] does, for a `main` without a runtime.
@@ -313,8 +305,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Runs the crawl as [`Crawler::run_blocking`] does, and makes an error of one that failed on its way, as
-    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. The report goes to
-    /// `tracing`, at the level of information.
+    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. It prints nothing: the report goes
+    /// to `tracing`, at the level of information, and `tracing_subscriber::fmt::init()` at the beginning of `main` shows it.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;
@@ -360,24 +352,28 @@ impl<S: Spider> Crawler<S> {
 
     /// Starts the crawl's thread, which calls `started` when the crawl has begun or could not. In virtual time, that is
     /// this thread.
-    fn start_thread(mut self, started: impl FnOnce(Result<CrawlHandle>) + Send + 'static) -> Result<()> {
-        let cluster = self.cluster.take();
-        if cluster.is_some() && self.settings.state.is_some() {
-            return Err(Error::setting("cluster", "the crawl has a state in its database; leave `state` out"));
-        }
+    fn start_thread(self, started: impl FnOnce(Result<CrawlHandle>) + Send + 'static) -> Result<()> {
         if clock::is_virtual() {
-            if cluster.is_some() {
+            if self.cluster.is_some() {
                 return Err(Error::setting("cluster", "virtual time belongs to one thread; leave `cluster` out"));
             }
             run_here(self.check()?, started);
             return Ok(());
         }
         let thread = thread::Builder::new().name("crawler".to_owned());
-        let run = move || match cluster {
+        thread.spawn(move || self.run_on_this_thread(started)).map_err(Error::Start)?;
+        Ok(())
+    }
+
+    /// Runs the crawl to its end on this thread, which must have no runtime. Calls `started` when it has begun or could not.
+    pub(crate) fn run_on_this_thread(mut self, started: impl FnOnce(Result<CrawlHandle>)) {
+        match self.cluster.take() {
+            Some(_) if self.settings.state.is_some() => {
+                let why = "the crawl has a state in its database; leave `state` out";
+                started(Err(Error::setting("cluster", why)));
+            }
             Some(cluster) => self.run_in_cluster(&cluster, started),
             None => run_system(self.settings.nice, || self.check(), started),
-        };
-        thread.spawn(run).map_err(Error::Start)?;
-        Ok(())
+        }
     }
 }

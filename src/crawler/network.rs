@@ -77,7 +77,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Caches responses in a folder by the rules of HTTP (RFC 9111): a fresh page needs no request, and a stale one is
-    /// transferred again only if it changed. Needs the feature `cache`.
+    /// transferred again only if it changed. A further attempt that a middleware or the spider asks for goes to the server.
+    /// Needs the feature `cache`.
     #[must_use]
     pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Cache)
@@ -113,8 +114,9 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, and so has each session
-    /// that requests name ([`sessions`](crate::sessions)). Needs the feature `cookies`.
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, beside those that the
+    /// [default session](crate::sessions::DEFAULT) was given, and so has each session that requests name
+    /// ([`sessions`](crate::sessions)). Needs the feature `cookies`.
     #[must_use]
     pub fn cookies(mut self) -> Self {
         self.settings.transport.cookies = true;

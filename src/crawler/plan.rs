@@ -99,6 +99,7 @@ impl<S: Spider> Crawler<S> {
         } = self;
         wrong.map_or_else(|| spider.check(), Err)?;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
+        spider.begins(&identity);
         let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
         let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;
         settings.transport.credentials.extend(seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url)));

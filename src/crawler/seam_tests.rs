@@ -28,7 +28,8 @@ use crate::{
     error::Result,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse, Permits},
-        stack::{FetchStack, Layer},
+        layer::Layer,
+        stack::FetchStack,
     },
     outcome::{FetchError, local_fault::LocalFault},
     permit::{Permit, Released, Tenancy},

@@ -58,7 +58,7 @@ pub(super) fn who_logs_in(
         Some(capacity) => like.capacity(capacity),
         None => like,
     };
-    Ok(Arc::new(LogInByFunction::new(log_in, like)?))
+    Ok(Arc::new(LogInByFunction::new(log_in, like.build_for_log_ins()?)))
 }
 
 impl Settings {

@@ -9,7 +9,7 @@ use std::{
 use actix::{Actor, AsyncContext};
 use futures_util::{FutureExt, future::join_all};
 use hashbrown::HashSet;
-use tokio::sync::watch;
+use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     OpenFrontier,
@@ -32,7 +32,7 @@ use crate::{
     },
     error::{Error, Result},
     extract::{Scanner, links::MAX_URL_LENGTH},
-    feed::{Outputs, Temporary},
+    feed::{Outputs, Streams, Temporary},
     fetcher::{
         offload::OffloadThreads,
         pool::Pool,
@@ -78,7 +78,12 @@ pub(super) fn run_system<S: Spider>(
         Ok(plan) => plan,
         Err(error) => return started(Err(error)),
     };
-    let system = actix_rt::System::new();
+    // The system's own way to make it panics where the process may open no more files.
+    let runtime = match Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return started(Err(Error::Start(error))),
+    };
+    let system = actix_rt::System::with_tokio_rt(|| runtime);
     match begin(|| system.block_on(wire(plan))) {
         Err(error) => started(Err(error)),
         Ok((begun, threads)) => {
@@ -109,9 +114,14 @@ pub(super) fn run_here<S: Spider>(plan: Plan<S>, started: impl FnOnce(Result<Cra
 /// Choosing domains, opening a frontier, and admitting the seeds run code of a user's own.
 fn begin<T>(first_steps: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(first_steps)).unwrap_or_else(|panic| {
-        let why =
-            format!("code of its own frontier, identity, domain key or `best_first` panicked: {}", message_of(&*panic));
-        Err(Error::Start(io::Error::other(why)))
+        Err(Error::Start(match panic.downcast::<io::Error>() {
+            // Of a thread that finds no files.
+            Ok(error) => *error,
+            Err(panic) => io::Error::other(format!(
+                "code of its own frontier, identity, domain key or `best_first` panicked: {}",
+                message_of(&*panic)
+            )),
+        }))
     })
 }
 
@@ -163,9 +173,10 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
+    let has_unnamed_files = settings.files.dir.is_some() && items.files.is_empty();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
-        let (pipelines, ending) = (pipelines.clone(), ending.clone());
+        let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
             let SeedMaker { identity, best_first } = seed_maker.clone();
@@ -218,10 +229,13 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             tell_who_waits(&mut crawl, submissions, desk, &settings.files);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
-            crawl.seed(seeds, None, clock::now());
+            crawl.begin(seeds, clock::now());
             let Settings { stay_open, max_time, .. } = settings;
-            let close_pipelines = closing::<S>(pipelines, named_fields, archive);
-            Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
+            let close_pipelines = closing::<S>(pipelines, named_fields, archive, warns);
+            Scheduler::new(
+                crawl,
+                SchedulerParts { stay_open, max_time, log, responses, has_unnamed_files, close_pipelines, ending },
+            )
         }
     });
     if stops_on_signals {
@@ -253,6 +267,7 @@ fn started<S: Spider>(
         spider: product_token(user_agent).into(),
         state: folder.map(|folder| (folder.clone(), number.to_string())),
         temporary: Temporary::default(),
+        streams: Streams::default(),
         outputs: outputs.clone(),
         named_fields: named_fields.clone(),
     };
@@ -385,7 +400,12 @@ fn candidates(seeds: Vec<Request>, again: bool, seed_maker: &SeedMaker) -> Vec<C
 }
 
 /// Returns the function that closes the pipelines and the archive at the end.
-fn closing<S: Spider>(pipelines: Pipelines<S>, named_fields: NamedFields, archive: Option<Archive>) -> ClosePipelines {
+fn closing<S: Spider>(
+    pipelines: Pipelines<S>,
+    named_fields: NamedFields,
+    archive: Option<Archive>,
+    spider: Arc<S>,
+) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
             let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
@@ -397,8 +417,15 @@ fn closing<S: Spider>(pipelines: Pipelines<S>, named_fields: NamedFields, archiv
                 Some(archive) => archive.close().await,
                 None => Vec::new(),
             };
-            let warnings = named_fields.warnings();
+            let mut warnings = named_fields.warnings();
+            warnings.extend(warnings_of(&*spider));
             ClosedPipelines { failure, warnings, complaints: failures.chain(restarted).chain(unindexed).collect() }
         })
     })
+}
+
+/// Returns what a spider warns of.
+fn warnings_of(spider: &impl Spider) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| spider.warnings()))
+        .unwrap_or_else(|panic| vec![format!("the spider's warnings() panicked: {}", message_of(&*panic))])
 }

@@ -18,6 +18,14 @@ impl LinkedFile {
         let is_named = !is_removed(&file).unwrap_or(true);
         Self { file, is_named }
     }
+
+    /// Removes what is in it. Pipes and devices have no content.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn clear(&self) -> io::Result<()> {
+        if self.file.metadata()?.is_file() { self.file.set_len(0) } else { Ok(()) }
+    }
 }
 
 impl Write for LinkedFile {

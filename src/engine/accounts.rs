@@ -42,6 +42,8 @@ pub struct Accounts {
     counts_before: BTreeMap<String, u64>,
     /// The pages among them.
     pages_before: u64,
+    /// The files among them.
+    files_before: u64,
     /// The crawling time of earlier processes.
     elapsed_before: Duration,
     /// The accounts of the other machines that share the crawl; `None` if none do.
@@ -395,7 +397,8 @@ impl Accounts {
             ledger: self.whole(queued, leased),
             pages: self.pages_before.saturating_add_signed(self.counts.get(&Count::PAGES).copied().unwrap_or(0))
                 + self.of_others(Count::PAGES),
-            files: self.counts.get(&DOWNLOADED).copied().unwrap_or(0).unsigned_abs() + self.of_others(DOWNLOADED),
+            files: self.files_before.saturating_add_signed(self.counts.get(&DOWNLOADED).copied().unwrap_or(0))
+                + self.of_others(DOWNLOADED),
             bytes: self.stats.bytes + self.others.as_ref().map_or(0, |others| others.bytes),
             items: self.stats.items + self.others.as_ref().map_or(0, |others| others.items),
             ..Progress::default()
@@ -441,7 +444,8 @@ impl Accounts {
     /// Continues the accounts of an earlier process.
     pub fn resume(&mut self, before: durable::Checkpoint) {
         (self.stats.ledger, self.stats.bytes, self.stats.items) = (before.ledger, before.bytes, before.items);
-        self.pages_before = before.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
+        let before_of = |count: &Count| before.counts.get(&count.to_string()).copied().unwrap_or(0);
+        (self.pages_before, self.files_before) = (before_of(&Count::PAGES), before_of(&DOWNLOADED));
         (self.counts_before, self.elapsed_before) = (before.counts, before.elapsed);
     }
 
@@ -505,4 +509,18 @@ impl Accounts {
 /// Returns the reason of a failure, without what is common to all.
 fn reason_of(failed: &Count) -> String {
     failed.to_string().trim_start_matches("failed/").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: it told those of this process until the end, and then those of all.
+    #[test]
+    fn progress_counts_the_files_of_earlier_processes_too() {
+        let mut accounts = Accounts::default();
+        let counts = [(DOWNLOADED.to_string(), 100)].into();
+        accounts.resume(durable::Checkpoint { counts, ..durable::Checkpoint::default() });
+        assert_eq!(accounts.known(0, 0).files, 100);
+    }
 }

@@ -1,7 +1,8 @@
 //! Budget: the limits on pages and requests of a crawl, and on pages of each domain. Counts a request when a fetcher
 //! gets it and again when it ends, so that a limit is met exactly. Knows no queue and no clock.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::EntryRef};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     domain::{Domain, by_domain::ByDomain},
@@ -21,7 +22,12 @@ pub struct Budget {
     is_resumed: bool,
     pages: Used,
     requests: Used,
-    domains: HashMap<Domain, Used>,
+    /// The requests of each domain that are with fetchers.
+    lent: HashMap<Domain, u64>,
+    /// The pages of each domain, by the hash of its name: a crawl may know millions.
+    done: HashMap<u64, u64>,
+    /// Whether the pages of domains without a limit are counted too, for a later process that may have one.
+    counts_all: bool,
     /// This machine's share of the limits of the crawl; `None` if it has them all.
     share: Option<Share>,
 }
@@ -89,6 +95,11 @@ impl Budget {
         self
     }
 
+    /// Counts the pages of all domains, also of those without a limit.
+    pub fn count_all(&mut self) {
+        self.counts_all = true;
+    }
+
     fn max_of(&self, domain: &Domain) -> Option<u64> {
         self.own.get(domain.as_str()).copied().flatten().or(self.max_per_domain)
     }
@@ -97,9 +108,8 @@ impl Budget {
     pub fn lent(&mut self, domain: &Domain) {
         self.pages.lent += 1;
         self.requests.lent += 1;
-        if self.max_of(domain).is_some() {
-            self.domains.entry_ref(domain).or_default().lent += 1;
-        }
+        // Also without a limit: one that is set meanwhile counts what is in flight.
+        *self.lent.entry_ref(domain).or_default() += 1;
     }
 
     /// Counts a sent request. Called before [`Budget::ended`], and not for a request that came back unsent.
@@ -111,8 +121,14 @@ impl Budget {
     pub fn ended(&mut self, domain: &Domain, is_page: bool) {
         self.requests.end(false);
         self.pages.end(is_page);
-        if let Some(pages) = self.domains.get_mut(domain) {
-            pages.end(is_page);
+        if let EntryRef::Occupied(mut lent) = self.lent.entry_ref(domain) {
+            *lent.get_mut() -= 1;
+            if *lent.get() == 0 {
+                lent.remove();
+            }
+        }
+        if is_page && self.counts(domain) {
+            *self.done.entry(hash_of(domain)).or_default() += 1;
         }
     }
 
@@ -169,7 +185,8 @@ impl Budget {
 
     /// Forgets the pages of a domain that belongs to another machine now.
     pub fn domain_lost(&mut self, domain: &Domain) {
-        self.domains.remove(domain);
+        self.lent.remove(domain);
+        self.done.remove(&hash_of(domain));
     }
 
     /// Returns the limit that may have held requests back when the crawl has ended: one that is used up, or else one of
@@ -187,8 +204,8 @@ impl Budget {
 
     /// Counts the pages of a domain from earlier processes.
     pub fn resume_domain(&mut self, domain: &Domain, pages: u64) {
-        if self.max_of(domain).is_some() {
-            self.domains.entry_ref(domain).or_default().done = pages;
+        if pages > 0 && self.counts(domain) {
+            self.done.insert(hash_of(domain), pages);
         }
     }
 
@@ -199,23 +216,31 @@ impl Budget {
 
     /// Returns how many pages of a domain were fetched; `None` if they are not counted.
     pub fn pages(&self, domain: &Domain) -> Option<u64> {
-        self.domains.get(domain).map(|pages| pages.done)
+        self.counts(domain).then(|| self.used_of(domain).done)
+    }
+
+    fn counts(&self, domain: &Domain) -> bool {
+        self.counts_all || self.max_of(domain).is_some()
+    }
+
+    fn used_of(&self, domain: &Domain) -> Used {
+        let count = |number: Option<&u64>| number.copied().unwrap_or(0);
+        Used { lent: count(self.lent.get(domain)), done: count(self.done.get(&hash_of(domain))) }
     }
 
     /// Returns what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
-        let of_domain = self.domains.get(domain).copied().unwrap_or_default();
-        self.of_all().max(of_domain.against(self.max_of(domain)))
+        let of_domain = self.max_of(domain).map(|max| self.used_of(domain).against(Some(max)));
+        self.of_all().max(of_domain.unwrap_or(Spending::Open))
     }
 
     /// Returns how many more pages of a domain may be requested now; `None` without a limit.
     pub fn left(&self, domain: &Domain) -> Option<u64> {
-        let of_domain = self.domains.get(domain).copied().unwrap_or_default();
         let all = [
             self.pages.left(self.max_pages.map(|max| self.share.as_ref().map_or(max, |share| share.drawn.pages))),
             self.requests
                 .left(self.max_requests.map(|max| self.share.as_ref().map_or(max, |share| share.drawn.requests))),
-            of_domain.left(self.max_of(domain)),
+            self.max_of(domain).and_then(|max| self.used_of(domain).left(Some(max))),
         ];
         all.into_iter().flatten().min()
     }
@@ -269,6 +294,10 @@ impl Used {
     }
 }
 
+fn hash_of(domain: &Domain) -> u64 {
+    xxh3_64(domain.as_str().as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +339,40 @@ mod tests {
         budget.lent(&one);
         budget.ended(&one, true);
         assert_eq!((budget.of(&one), budget.of(&other)), (Spending::Used, Spending::Open));
+    }
+
+    /// Regression: what was in flight when the limit was set ended as if it had been lent under it, and 17 pages came.
+    #[test]
+    fn a_limit_that_is_set_while_pages_are_in_flight_is_met_exactly() {
+        let domain = Domain::new("e.org");
+        let mut budget = Budget::default();
+        (0..8).for_each(|_| budget.lent(&domain));
+        budget.set_limits(&Scope { max_pages_per_domain: Some(10), ..Scope::default() });
+        let mut in_flight = 8;
+        while in_flight > 0 {
+            budget.ended(&domain, true);
+            in_flight -= 1;
+            while in_flight < 8 && budget.of(&domain) == Spending::Open {
+                budget.lent(&domain);
+                in_flight += 1;
+            }
+        }
+        assert_eq!((budget.pages(&domain), budget.of(&domain)), (Some(10), Spending::Used));
+        assert!(budget.lent.is_empty());
+    }
+
+    /// Regression: a run without the limit stored no pages for a domain that the report does not list, and the next run
+    /// fetched as many again.
+    #[test]
+    fn pages_are_counted_for_a_later_process_that_has_a_limit() {
+        let domain = Domain::new("e.org");
+        let mut budget = Budget::default();
+        assert_eq!(budget.pages(&domain), None);
+        budget.count_all();
+        budget.resume_domain(&domain, 500);
+        budget.lent(&domain);
+        budget.ended(&domain, true);
+        assert_eq!((budget.pages(&domain), budget.of(&domain)), (Some(501), Spending::Open));
     }
 
     #[test]

@@ -275,6 +275,12 @@ impl Domains {
 
     /// Enters a domain among the cooling ones, if it cools.
     pub fn note_cooling(&mut self, domain: &Domain, now: Instant) {
+        // Removes those whose cooling is over: nobody may ever ask how many there are.
+        self.cooling(now);
+        self.enter_cooling(domain, now);
+    }
+
+    fn enter_cooling(&mut self, domain: &Domain, now: Instant) {
         if let Some((until, _)) = self.live(domain, now).tenancy.cooling().state(now)
             && self.listed.insert(domain.clone())
         {
@@ -289,7 +295,7 @@ impl Domains {
             self.listed.remove(&domain);
             if self.get(&domain).is_some() {
                 // It may have refused again since.
-                self.note_cooling(&domain, now);
+                self.enter_cooling(&domain, now);
             }
         }
         self.cooling.len()
@@ -394,6 +400,18 @@ mod tests {
         refused(&mut domains, &a, 3, now + 50 * S);
         domains.note_cooling(&a, now + 40 * S);
         assert_eq!((domains.cooling(now + 40 * S), domains.cooling(now + 50 * S)), (1, 0), "and again");
+    }
+
+    /// Regression: they were removed only when somebody asked for the progress.
+    #[test]
+    fn domains_that_cool_no_more_do_not_gather() {
+        let (mut domains, now) = (domains(), Instant::now());
+        for n in 0..10_000 {
+            let (domain, at) = (Domain::new(&format!("d{n}.org")), now + n * S);
+            let refusals = Refusals { in_a_row: 1, limit: 8, until: at + S, why: CoolingCause::Status(503) };
+            domains.recall(&domain, Lessons::new(Some(refusals), None), at);
+            assert!(domains.listed.len() <= 2 && domains.cooling.len() <= 2);
+        }
     }
 
     /// Regression: a domain that cooled for a day was entered again at the day's end with every link to it: 400 MB.

@@ -71,8 +71,12 @@ impl Durability {
         self.is_durable
     }
 
-    /// Keeps `deferred` until its ticket is answered.
+    /// Keeps `deferred` until its ticket is answered. After a failure no ticket is, so it is dropped, which tells who waits
+    /// for it; no page comes here then.
     pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
+        if self.failure.is_some() {
+            return;
+        }
         let Deferred::Question(page, answer) = deferred else { return drop(self.deferred.insert(ticket, deferred)) };
         if self.questions.len() >= MAX_QUESTIONS {
             // Callers that no longer wait free their places.
@@ -181,6 +185,19 @@ impl Durability {
 mod tests {
     use super::*;
     use crate::{identity::CanonicalUrl, request::Request};
+
+    /// Regression: a robots file that came after the disk was full named sitemaps, which were looked up in a store that
+    /// answered no more, and the crawl did not end.
+    #[test]
+    fn nothing_waits_for_a_store_that_has_failed() {
+        let mut durability = Durability::new(true);
+        let (answer, mut waiting) = oneshot::channel();
+        durability.defer(Ticket(1), Deferred::Seeds(Vec::new(), None));
+        assert_eq!((durability.deferred(), durability.fail("the disk is full".to_owned()).len()), (1, 1));
+        durability.defer(Ticket(2), Deferred::Seeds(Vec::new(), Some(answer)));
+        assert_eq!(durability.deferred(), 0);
+        assert_eq!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Closed), "who waits is told");
+    }
 
     /// Regression: questions took the room of pages, and held up the end.
     #[test]

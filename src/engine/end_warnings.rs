@@ -38,6 +38,16 @@ pub fn of(stats: &Stats, limit: Option<&str>) -> Vec<String> {
     held_back.into_iter().chain(dropped).collect()
 }
 
+/// Returns the warning that a folder for files stays empty, since nothing says which files items have.
+pub fn of_files(stats: &Stats) -> Option<String> {
+    let is_idle = stats.items > 0 && stats.counts_below("files").is_empty();
+    is_idle.then(|| {
+        "there is a folder for files, and none was asked for; name the field of the items that has them, as in \
+         .files_of(|item| &mut item.images)"
+            .to_owned()
+    })
+}
+
 /// The fewest requests to a domain by which its pace is judged.
 const JUDGED_FROM: u64 = 10;
 

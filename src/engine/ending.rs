@@ -2,7 +2,10 @@
 //! of its last turn. Does not know why a crawl ends.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -31,6 +34,8 @@ pub struct Ending {
     last_turn: Mutex<Progress>,
     /// The latest failures of a crawl that has ended, the last one first.
     failures: OnceLock<Vec<Failure>>,
+    /// Whether a handle has asked for the end.
+    told_to_end: AtomicBool,
     /// When it is published at the latest; a thread waits for that.
     deadline: Mutex<Option<Instant>>,
 }
@@ -55,8 +60,20 @@ impl Ending {
         sessions: Option<SessionPool>,
     ) -> Arc<Self> {
         let (report, started) = (watch::Sender::new(None), clock::now());
-        let (ended, last_turn, failures, deadline) = Default::default();
-        Arc::new(Self { report, ended, started, warnings, state, found, sessions, last_turn, failures, deadline })
+        let (ended, last_turn, failures, told_to_end, deadline) = Default::default();
+        Arc::new(Self {
+            report,
+            ended,
+            started,
+            warnings,
+            state,
+            found,
+            sessions,
+            last_turn,
+            failures,
+            told_to_end,
+            deadline,
+        })
     }
 
     /// Returns when the crawl began.
@@ -165,6 +182,17 @@ impl Ending {
             *self.deadline() = None;
             tracing::error!(%error, "no thread that ends the crawl if it blocks");
         }
+    }
+
+    /// Records that a handle has asked for the end.
+    pub fn tell_to_end(&self) {
+        self.told_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether a handle has asked for the end.
+    #[cfg(feature = "disk")]
+    pub fn was_told_to_end(&self) -> bool {
+        self.told_to_end.load(Ordering::Relaxed)
     }
 
     /// Returns when the report was published, if it was.

@@ -42,6 +42,7 @@ pub struct Scheduler {
     /// The first reason why lines are missing from the log.
     log_failure: Option<String>,
     responses: Option<ResponseStore>,
+    has_unnamed_files: bool,
     close_pipelines: Option<ClosePipelines>,
     ending: Arc<Ending>,
     ended: Option<Ended>,
@@ -75,6 +76,8 @@ pub struct SchedulerParts {
     pub log: Option<Recipient<LogLines>>,
     /// Where responses are stored: the report tells what could not be.
     pub responses: Option<ResponseStore>,
+    /// Whether there is a folder for files, and no field of items is named that has them.
+    pub has_unnamed_files: bool,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
     /// Publishes the report.
@@ -118,6 +121,7 @@ impl Scheduler {
             log_is_busy: false,
             log_failure: None,
             responses: parts.responses,
+            has_unnamed_files: parts.has_unnamed_files,
             close_pipelines: Some(parts.close_pipelines),
             ending: parts.ending,
             ended: None,
@@ -336,7 +340,8 @@ impl Scheduler {
         let of_end = (ended == Ended::Finished).then(|| end_warnings::of(&stats, of_earlier));
         let of_responses = self.responses.as_ref().and_then(ResponseStore::warning);
         let of_rates = end_warnings::of_rates(&stats, &self.crawl.politeness());
-        let of_end = of_end.into_iter().flatten();
+        let of_files = if self.has_unnamed_files { end_warnings::of_files(&stats) } else { None };
+        let of_end = of_end.into_iter().flatten().chain(of_files);
         let warnings = closed.warnings.into_iter().chain(of_responses).chain(of_end).chain(of_rates).collect();
         let report = Report { warnings, failure, stop_reason, ..Report::new(stats, ended, complaints) };
         self.ending.know_failures(self.failures(MAX_FAILURES_LISTED));

@@ -40,6 +40,8 @@ mod meta_robots;
 pub mod metadata;
 mod namespaces;
 mod near_duplicates;
+#[cfg(feature = "xpath")]
+mod node_order;
 mod number;
 mod page_facts;
 mod page_tokens;

@@ -1,8 +1,11 @@
 //! PageFacts: what an element knows of its page beside the tree. Knows no markup.
 
+#[cfg(feature = "xpath")]
+use std::sync::OnceLock;
+
 use super::address::Address;
 #[cfg(feature = "xpath")]
-use super::xpath::OrderCell;
+use super::node_order::NodeOrder;
 
 /// What the elements of a page share.
 #[derive(Clone, Debug)]
@@ -11,7 +14,7 @@ pub(super) struct PageFacts {
     pub address: Address,
     /// Where each node stands, once an expression has asked.
     #[cfg(feature = "xpath")]
-    pub order: OrderCell,
+    pub order: OnceLock<NodeOrder>,
 }
 
 /// Those of a page that was read without an address. Elements of several pages have these, so nothing of one page may be kept
@@ -24,7 +27,7 @@ impl PageFacts {
         Self {
             address,
             #[cfg(feature = "xpath")]
-            order: OrderCell::new(),
+            order: OnceLock::new(),
         }
     }
 

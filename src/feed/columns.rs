@@ -20,6 +20,12 @@ pub(crate) struct Columns {
 /// A cell of a field that an item does not have.
 static MISSING: Value = Value::Null;
 
+/// Tells whether a cell is that of a field that its item does not have.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) fn is_missing(cell: &Value) -> bool {
+    ptr::eq(cell, &raw const MISSING)
+}
+
 impl Columns {
     /// Takes given names.
     pub fn new(names: Vec<String>) -> Self {

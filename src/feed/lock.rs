@@ -1,14 +1,14 @@
 //! Lock: lets one writer at a time use an output, of all processes of this machine. Does not know what is written.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
-use crate::clock;
+use crate::{clock, disk::file_lock::is_held};
 
 /// How long an earlier writer in this process may need to end: it is dropped after its successor is asked for.
 const OTHER_ENDS: Duration = Duration::from_secs(2);
@@ -29,11 +29,9 @@ impl Lock {
         let begun = clock::now();
         loop {
             let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
-            match file.try_lock() {
-                // The one before removes it at its end.
-                Ok(()) if path.exists() => return Ok(Self { file, path: path.to_owned() }),
-                Ok(()) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error),
+            // The one before removes it at its end.
+            if !is_held(&file.try_lock()) && path.exists() {
+                return Ok(Self { file, path: path.to_owned() });
             }
             if clock::now().saturating_duration_since(begun) >= OTHER_ENDS {
                 return Err(io::Error::other("another feed still writes to it"));

@@ -33,6 +33,7 @@ mod postgres;
 mod record;
 mod roll;
 mod sink;
+mod sink_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(not(feature = "sqlite"))]
@@ -55,16 +56,18 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::names::{Names, Placeholder};
+pub(crate) use self::{
+    files::streams::Streams,
+    outputs::{Outputs, check_folder_to_be, check_writable},
+    temporary::Temporary,
+    uploads::Spooled,
+};
 pub use self::{
     format::{Compression, Format},
     record::{Flat, LIST_SEPARATOR, Name, Record, Value},
     roll::Roll,
-    sink::{Batch, Opening, Sink, SinkError},
-};
-pub(crate) use self::{
-    outputs::{Outputs, check_folder_to_be, check_writable},
-    temporary::Temporary,
-    uploads::Spooled,
+    sink::{Batch, Opening, Sink},
+    sink_error::SinkError,
 };
 use crate::text::durations;
 
@@ -135,6 +138,9 @@ pub struct Feed {
     /// The file in the folder of a crawl's state that tells which files it has written.
     #[serde(skip)]
     notes: Option<PathBuf>,
+    /// What has gone to outputs that cannot be read again.
+    #[serde(skip)]
+    streams: Streams,
     /// Whether `to` is a path as it stands, with nothing in it that is read.
     #[serde(skip)]
     is_path: bool,
@@ -209,7 +215,8 @@ impl Feed {
     }
 
     /// Sets the key fields of a table: an item with the same key as a row updates this feed's columns in that row, and
-    /// no others. An item that lacks one of them, or has null in it, is refused.
+    /// no others. Its columns are its [`Feed::fields`]; without them, in a table that was there, those that an item of this run
+    /// has had. An item that lacks one of the key fields, or has null in it, is refused.
     #[must_use]
     pub fn key<T: Into<String>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
         self.key = fields.into_iter().map(Into::into).collect();
@@ -265,6 +272,13 @@ impl Feed {
     #[must_use]
     pub(crate) fn noted_in(mut self, file: Option<PathBuf>) -> Self {
         self.notes = file;
+        self
+    }
+
+    /// Notes there what goes to outputs that cannot be read again.
+    #[must_use]
+    pub(crate) fn streaming_to(mut self, streams: Streams) -> Self {
+        self.streams = streams;
         self
     }
 

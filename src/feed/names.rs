@@ -8,7 +8,7 @@ use std::{
 
 use regex::Regex;
 
-use crate::error::Error;
+use crate::{error::Error, text::device_name::is_device};
 
 /// The name of a feed with placeholders: `{time}`, `{batch}`, `{domain}`, `{spider}`. `{{` and `}}` are braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +199,15 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     for entry in listed {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        let Some(metadata) = if_there(entry.metadata())? else { continue };
+        // What was moved away and linked back is still the feed's. A link that leads to nothing has its name taken too.
+        let metadata = match if_there(fs::metadata(&path))? {
+            Some(metadata) => metadata,
+            None if fs::symlink_metadata(&path).is_ok_and(|at| at.is_symlink()) => {
+                visit(&path, SystemTime::UNIX_EPOCH);
+                continue;
+            }
+            None => continue,
+        };
         if metadata.is_dir() {
             // What is gathered for a file that is not whole yet.
             if path.extension().is_some_and(|ending| ending == "part") {
@@ -227,11 +235,11 @@ fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string().trim_end_matches('Z').replace(':', "-")
 }
 
-/// Makes a domain's name a valid file name.
+/// Makes a domain's name a valid file name, on every system.
 pub(super) fn file_name(domain: &str) -> String {
     let fit = |sign: char| if sign.is_alphanumeric() || matches!(sign, '.' | '-' | '_') { sign } else { '_' };
     let name: String = domain.chars().map(fit).collect();
-    if name.trim_matches('.').is_empty() { format!("_{name}") } else { name }
+    if name.trim_matches('.').is_empty() || is_device(&name) { format!("_{name}") } else { name }
 }
 
 #[cfg(test)]
@@ -317,9 +325,18 @@ mod tests {
 
     #[test]
     fn no_domain_leads_out_of_the_folder() {
-        for (domain, name) in [("..", "_.."), ("a/../b", "a_.._b"), ("[::1]", "___1_"), ("münchen.de", "münchen.de")]
-        {
+        for (domain, name) in [
+            ("..", "_.."),
+            ("a/../b", "a_.._b"),
+            ("[::1]", "___1_"),
+            ("münchen.de", "münchen.de"),
+            ("aux.com", "_aux.com"),
+            ("nul", "_nul"),
+            ("com1.de", "_com1.de"),
+            ("come.to", "come.to"),
+        ] {
             assert_eq!(file_name(domain), name);
+            assert_eq!(file_name(name), name, "a file that is there is found again");
         }
     }
 }

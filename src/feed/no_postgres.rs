@@ -1,10 +1,10 @@
 //! PostgreSQL without the feature `postgres`: refused. Knows no network.
 
-use super::{Opening, Sink, table::Table};
+use super::{
+    Opening, Sink,
+    table::{Table, without_feature},
+};
 use crate::error::Error;
-
-/// Why there is none.
-pub(super) const MISSING: Option<&str> = Some("a table of PostgreSQL needs the feature `postgres`");
 
 /// Refuses it.
 ///
@@ -19,5 +19,5 @@ pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Err
 /// # Errors
 /// Always.
 pub(super) fn open(_: &str, table: Table, _: Opening) -> Result<Box<dyn Sink>, Error> {
-    Err(Error::setting(table.at(), MISSING.unwrap_or_default()))
+    Err(Error::setting(table.at(), without_feature(true).unwrap_or_default()))
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Opening, Sink, table::Table};
+use super::{
+    Opening, Sink,
+    table::{Table, without_feature},
+};
 use crate::error::Error;
-
-/// Why there is none.
-pub(super) const MISSING: Option<&str> = Some("it needs the feature `sqlite`");
 
 /// Refuses it.
 ///
@@ -21,5 +21,5 @@ pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), 
 /// # Errors
 /// Always.
 pub(super) fn open(_: &Path, table: Table, _: Opening, _: bool) -> Result<Box<dyn Sink>, Error> {
-    Err(Error::setting(table.at(), MISSING.unwrap_or_default()))
+    Err(Error::setting(table.at(), without_feature(false).unwrap_or_default()))
 }

@@ -9,10 +9,16 @@ use super::{
     Compression, Earlier, Feed, Format, Opening, Outputs, Sink, Temporary,
     bucket::Bucket,
     files::{
-        codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
-        text_sink::TextSink, xml::XmlLayout,
+        codec::Codec,
+        csv::CsvLayout,
+        json_array::JsonArrayLayout,
+        json_lines::JsonLinesLayout,
+        layout::Layout,
+        streams::Streams,
+        text_sink::{Stream, TextSink},
+        xml::XmlLayout,
     },
-    named::Named,
+    named::{Named, NamedFeed},
     names::{Names, Values},
     outputs::check_folder_to_be,
     parquet, postgres, sqlite,
@@ -61,7 +67,10 @@ impl Feed {
             return Ok(Box::new(Spooled { sink, temporary }));
         }
         let sink: Box<dyn Sink> = match self.place(spider)? {
-            Place::Several(names, bucket) => Box::new(Named::new(self.clone(), names, spider, opening, syncs, bucket)?),
+            Place::Several(names, bucket) => {
+                let (feed, spider) = (self.clone(), spider.to_owned());
+                Box::new(Named::new(NamedFeed { feed, names, spider, opening, syncs, bucket })?)
+            }
             Place::Object(bucket, file) => bucket.open_file(self, &file, opening, syncs)?,
             Place::One(target) => self.open_at(&target, opening, syncs)?,
         };
@@ -90,7 +99,8 @@ impl Feed {
         match self.place(spider)? {
             Place::Several(names, bucket) => {
                 outputs.take_name(&self.to, self.to.clone())?;
-                Named::check(self.clone(), names, spider, opening, syncs, bucket)
+                let (feed, spider) = (self.clone(), spider.to_owned());
+                Named::check(NamedFeed { feed, names, spider, opening, syncs, bucket })
             }
             Place::Object(..) => outputs.take_name(&self.to, self.to.clone()),
             Place::One(target) => {
@@ -141,6 +151,15 @@ impl Feed {
         self.open_at(&Target::File(path.to_owned()), opening, syncs)
     }
 
+    /// Opens a file that is there, and that this crawl has not written yet.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub(super) fn open_anyones_file(&self, path: &Path, syncs: bool) -> Result<Box<dyn Sink>, Error> {
+        let adding = Self { earlier: Earlier::Anyones, ..self.clone() };
+        adding.open_file(path, Opening::Resumed, syncs)
+    }
+
     /// Checks one file of the feed.
     ///
     /// # Errors
@@ -162,12 +181,12 @@ impl Feed {
             }
             _ => return Ok(()),
         };
-        let text = Text { target, codec: self.codec(), opening, syncs: false };
+        let text = Text { target, codec: self.codec(), opening, syncs: false, streams: &self.streams };
         match format {
             Format::Json => text.check(path, JsonArrayLayout::default()),
             Format::Xml => text.check(path, XmlLayout),
             Format::Csv => text.check(path, self.csv(target, opening)),
-            _ => text.check(path, JsonLinesLayout::default()),
+            _ => text.check(path, JsonLinesLayout::new(self.may_lack_end(opening))),
         }
     }
 
@@ -181,9 +200,12 @@ impl Feed {
 
     fn csv(&self, target: &Target, opening: Opening) -> CsvLayout {
         let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
-        // What an earlier run of this crawl has left without an end, a kill has torn.
-        let may_lack_end = self.earlier == Earlier::Anyones && opening == Opening::Resumed;
-        CsvLayout::new(target.to_string(), given, self.escape_formulas, may_lack_end)
+        CsvLayout::new(target.to_string(), given, self.escape_formulas, self.may_lack_end(opening))
+    }
+
+    /// Tells whether a last record without an end may be whole. What an earlier run of this crawl has so left, a kill has torn.
+    fn may_lack_end(&self, opening: Opening) -> bool {
+        self.earlier == Earlier::Anyones && opening == Opening::Resumed
     }
 
     fn open_at(&self, target: &Target, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
@@ -195,9 +217,9 @@ impl Feed {
             }
             _ => {}
         }
-        let text = Text { target, codec: self.codec(), opening, syncs };
+        let text = Text { target, codec: self.codec(), opening, syncs, streams: &self.streams };
         match format {
-            Format::JsonLines => text.open(JsonLinesLayout::default()),
+            Format::JsonLines => text.open(JsonLinesLayout::new(self.may_lack_end(opening))),
             Format::Json => text.open(JsonArrayLayout::default()),
             Format::Xml => text.open(XmlLayout),
             Format::Csv => text.open(self.csv(target, opening)),
@@ -230,13 +252,16 @@ struct Text<'t> {
     codec: Codec,
     opening: Opening,
     syncs: bool,
+    streams: &'t Streams,
 }
 
 impl Text<'_> {
     fn open<L: Layout>(self, layout: L) -> Result<Box<dyn Sink>, Error> {
         Ok(match self.target {
             // Whatever goes to a bucket goes to a file first.
-            Target::Stdout | Target::Bucket(_) => Box::new(TextSink::stdout(layout, self.codec, self.opening)?),
+            Target::Stdout | Target::Bucket(_) => {
+                Box::new(TextSink::stdout(layout, self.codec, self.opening, self.stream())?)
+            }
             Target::File(path) => Box::new(self.file(path, layout)?),
             Target::Postgres(_) => {
                 return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));
@@ -249,7 +274,11 @@ impl Text<'_> {
     }
 
     fn file<L: Layout>(&self, path: &Path, layout: L) -> Result<TextSink<L>, Error> {
-        TextSink::open(path, layout, self.codec, self.opening, self.syncs)
+        TextSink::open(path, layout, self.codec, self.opening, self.syncs, self.stream())
+    }
+
+    fn stream(&self) -> Stream {
+        Stream { of: self.streams.clone(), name: self.target.to_string() }
     }
 }
 

@@ -4,16 +4,26 @@ use std::{
     fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hashbrown::HashSet;
 
-use crate::error::{Error, Result};
+use crate::{
+    disk::file_identity::{FileIdentity, followed},
+    error::{Error, Result},
+};
 
 /// The files of a crawl's outputs. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outputs(Arc<Mutex<HashSet<PathBuf>>>);
+pub(crate) struct Outputs(Arc<Mutex<Taken>>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    files: Vec<FileIdentity>,
+    /// What is no file of this machine, or several files by one name.
+    names: HashSet<PathBuf>,
+}
 
 impl Outputs {
     /// Takes a file for one output.
@@ -25,7 +35,12 @@ impl Outputs {
             // Several may write to a pipe.
             return Ok(());
         }
-        self.take_name(path, whole(path))
+        let (file, mut taken) = (FileIdentity::of(path), self.taken());
+        if taken.files.iter().any(|other| other.is(&file)) {
+            return Err(twice(path));
+        }
+        taken.files.push(file);
+        Ok(())
     }
 
     /// Takes what is no file of this machine, or several files by one name.
@@ -33,11 +48,17 @@ impl Outputs {
     /// # Errors
     /// Another has it.
     pub fn take_name(&self, shown: &Path, name: PathBuf) -> Result<()> {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name) {
-            return Ok(());
-        }
-        Err(Error::setting(shown.display().to_string(), "another output of this crawl writes to it; name another file"))
+        if self.taken().names.insert(name) { Ok(()) } else { Err(twice(shown)) }
     }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Nothing that is done under it panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn twice(shown: &Path) -> Error {
+    Error::setting(shown.display().to_string(), "another output of this crawl writes to it; name another file")
 }
 
 /// Checks that a file can be written, or made if it is not there. Changes nothing.
@@ -50,7 +71,7 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     match OpenOptions::new().append(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => check_folder(folder_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_folder(folder_of(&followed(path))),
         opened => opened.map(drop),
     }
 }
@@ -86,12 +107,6 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Returns the one path that a file has, by whatever name.
-fn whole(path: &Path) -> PathBuf {
-    let new = || Some(fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?));
-    fs::canonicalize(path).ok().or_else(new).unwrap_or_else(|| path.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +131,18 @@ mod tests {
             std::os::unix::fs::symlink(dir.path().join("there.jsonl"), dir.path().join("link")).unwrap();
             outputs.take(&dir.path().join("link")).unwrap();
             assert!(outputs.take(&dir.path().join("there.jsonl")).is_err());
+            // Regression: the second was refused when it was opened, after the first was emptied.
+            let at = |name: &str| dir.path().join(name);
+            std::os::unix::fs::symlink("not-yet.jsonl", at("dangling")).unwrap();
+            fs::hard_link(at("there.jsonl"), at("hard")).unwrap();
+            for (one, other) in [("dangling", "not-yet.jsonl"), ("hard", "there.jsonl")] {
+                let outputs = Outputs::default();
+                outputs.take(&at(one)).unwrap();
+                assert!(outputs.take(&at(other)).is_err(), "{one}");
+            }
+            check_writable(&at("dangling")).unwrap();
+            std::os::unix::fs::symlink("no/such/folder", at("nowhere")).unwrap();
+            assert!(check_writable(&at("nowhere")).is_err());
             (0..2).for_each(|_| outputs.take(Path::new("/dev/null")).unwrap());
         }
     }

@@ -1,12 +1,11 @@
 //! Sink: the destination of records, as a trait, and the circumstances in which one is opened. Knows no format, no file and
 //! no actor.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error as ThisError;
 
-use super::Record;
+use super::{Record, sink_error::SinkError};
 use crate::text::durations;
 
 /// A destination for records, such as a file, a table or a queue.
@@ -100,39 +99,6 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn bytes(&self) -> u64 {
         (**self).bytes()
-    }
-}
-
-/// Why a sink did not take records.
-///
-/// ```
-/// use actix_crawler::feed::SinkError;
-///
-/// assert_eq!(SinkError::refused("a price has no currency").to_string(), "a price has no currency");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[non_exhaustive]
-pub enum SinkError {
-    /// This record cannot be taken. Its page counts as failed, and the crawl goes on.
-    #[error("{0}")]
-    Refused(String),
-    /// The sink takes nothing any more. The crawl stops, and with a state its pages stay queued.
-    #[error("{0}")]
-    Broken(String),
-    /// Whoever read it has closed it, as in `… | head`.
-    #[error("whoever read the output has closed it")]
-    ReaderGone,
-}
-
-impl SinkError {
-    /// Creates the refusal of one record, with a reason.
-    pub fn refused(why: impl fmt::Display) -> Self {
-        Self::Refused(why.to_string())
-    }
-
-    /// Creates the error that nothing can be written any more, with a reason.
-    pub fn broken(why: impl fmt::Display) -> Self {
-        Self::Broken(why.to_string())
     }
 }
 

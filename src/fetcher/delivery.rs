@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 
 use super::{
     VisitContext,
@@ -85,7 +85,8 @@ pub async fn deliver<S: Spider>(
         if !scraped.is_empty() && !context.pipelines.is_empty() {
             context.turn_end.come().await;
         }
-        let taken = try_join_all(deliveries).await?;
+        // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are written.
+        let taken = all(join_all(deliveries).await)?;
         for (scraped, taken) in scraped.into_iter().zip(taken) {
             if delivered.count(&taken) && submission.is_some() {
                 whole.push(scraped.item);
@@ -159,9 +160,19 @@ async fn take<I: Send + Sync + 'static>(
     claims: Claims,
     pipelines: &[Supervisor<I>],
 ) -> Result<Vec<Taken>, PipelineError> {
-    let taken = try_join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await?;
+    let taken = join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await;
+    let taken = all(taken)?;
     claims.keep()?;
     Ok(taken)
+}
+
+/// Returns what all have brought. Of several errors, one that ends the crawl goes before one that ends the page.
+fn all<T>(results: Vec<Result<T, PipelineError>>) -> Result<Vec<T>, PipelineError> {
+    let stop = results.iter().filter_map(|result| result.as_ref().err()).find(|error| error.stops_the_crawl());
+    match stop {
+        Some(error) => Err(error.clone()),
+        None => results.into_iter().collect(),
+    }
 }
 
 /// Sends an item to one pipeline. A pipeline may leave it out; that is no error.

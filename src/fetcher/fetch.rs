@@ -116,6 +116,10 @@ pub struct FetchResult {
     pub session: Option<Session>,
     /// Whether a middleware says that this session is refused.
     pub refuses_session: bool,
+    /// The proxy that it was sent through.
+    pub proxy: Option<u64>,
+    /// The URL that it was sent to, if a middleware has changed it.
+    pub sent_to: Option<Url>,
 }
 
 /// Why there is no response.
@@ -164,6 +168,8 @@ impl FetchResult {
             permit: None,
             session: None,
             refuses_session: false,
+            proxy: None,
+            sent_to: None,
         }
     }
 }

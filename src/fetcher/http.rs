@@ -2,10 +2,12 @@
 //! does, and it takes a [`Permit`] by value.
 
 use std::{
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
+use awc::error::SendRequestError;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{ACCEPT, ACCEPT_ENCODING, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE, USER_AGENT},
@@ -39,6 +41,8 @@ pub struct Http {
     transport: Transport,
     /// Default headers, added to every request that does not set them itself.
     defaults: [(HeaderName, HeaderValue); 3],
+    /// What is wrong with the User-Agent where it is sent to other machines; nothing but for a crawl that begins on this one.
+    unnamed: Option<String>,
 }
 
 /// The `Accept` header of a crawl: as in browsers, without formats that only they can render.
@@ -66,34 +70,36 @@ type AttemptResult = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
 impl Http {
     /// Creates the sender of an arbiter.
     pub fn new(transport: Transport, user_agent: HeaderValue) -> Self {
-        Self { transport, defaults: default_headers(user_agent) }
+        let unnamed = user_agent::check(user_agent.to_str().unwrap_or_default()).err().map(|error| error.to_string());
+        Self { transport, defaults: default_headers(user_agent), unnamed }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is returned.
     async fn send(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let granted = clock::now();
         let may_repeat = context.may_repeat;
-        let (mut exchange, mut response) = self.exchange(permit, request, context).await;
+        let since = granted.max(permit.due());
+        let (mut exchange, mut response) = self.exchange(permit, request, context, since).await;
         // A proxy that fails before anything is written leaves the permit unused, so another proxy is tried under it.
         let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
         while others > 0 && matches!(response, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, response) = self.exchange(permit, request, context).await;
+            (exchange, response) = self.exchange(permit, request, context, since).await;
             others -= 1;
         }
-        // If a kept-alive connection died before answering, a repeatable request is sent once more under the same permit,
-        // which passes the gate again.
+        // A request that the server may have processed is not repeated, whoever is at fault.
+        let may_go_again = |exchange: &Exchange| may_repeat || exchange.started().is_none();
+        // If a kept-alive connection died before answering, or while the request waited at the gate, it is sent once more
+        // under the same permit, which passes the gate again.
         if response.is_err()
-            && may_repeat
-            && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
+            && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered() && may_go_again(exchange))
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, response) = self.exchange(permit.again(), request, context).await;
+            (exchange, response) = self.exchange(permit.again(), request, context, since).await;
         }
         if let (Err(error), Some(exchange)) = (&mut response, &exchange)
-            // A request that the server may have processed is not repeated, whoever is at fault.
-            && (may_repeat || exchange.started().is_none())
+            && may_go_again(exchange)
             && let Some(local) = self.transport.judge(error, exchange, clock::now()).await
         {
             *error = local;
@@ -103,13 +109,14 @@ impl Http {
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
+        let proxy = exchange.as_ref().and_then(|exchange| Some(exchange.target.proxy.as_ref()?.id()));
         // The permit ends here, except that of a robots file: it ends when the file's `Crawl-delay` is known.
         let permit = exchange.and_then(Exchange::into_permit).filter(|_| request.kind() == Kind::RobotsTxt);
         let (status, bytes) =
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { receipt, wire, cooled, cookies_changed, permit, ..FetchResult::offline(response) }
+        FetchResult { receipt, wire, cooled, cookies_changed, permit, proxy, ..FetchResult::offline(response) }
     }
 
     /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this
@@ -134,7 +141,14 @@ impl Http {
         }
     }
 
-    async fn exchange(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> AttemptResult {
+    /// Makes one attempt at a request that began at `since`.
+    async fn exchange(
+        &self,
+        permit: Permit,
+        request: &Request,
+        context: FetchContext<'_>,
+        since: Instant,
+    ) -> AttemptResult {
         let FetchContext { extent, session, stream, .. } = context;
         if let (None, Some(name)) = (session, request.session_name()) {
             let why = format!("it names session `{name}`, and no cookies are kept: add .cookies(), or .sessions(…)");
@@ -142,6 +156,12 @@ impl Http {
         }
         if let Err(error) = user_agent::check_headers(&request.headers, &request.url) {
             return (None, Err(FetchError::Request(error.to_string())));
+        }
+        if let Some(why) = &self.unnamed
+            && !user_agent::is_loopback(&request.url)
+            && !request.headers.iter().any(|(name, _)| USER_AGENT.as_str().eq_ignore_ascii_case(name))
+        {
+            return (None, Err(FetchError::Request(why.clone())));
         }
         let began = clock::now();
         let target = match permit.check(request).and_then(|()| self.transport.target(request, began)) {
@@ -153,10 +173,9 @@ impl Http {
         let whole = self.transport.shared().whole_deadline();
         let limit = stream.map_or(whole, |stream| stream.max_time.max(whole));
         let round_trip = exchange.scope(self.round_trip(request, session, &exchange, extent));
-        let response = match timeout(limit, round_trip).await {
-            Ok(response) => response,
-            Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit }),
-        };
+        let left = limit.saturating_sub(began.saturating_duration_since(since));
+        let response = in_time(left, &exchange, round_trip).await;
+        let response = response.unwrap_or(Err(FetchError::Timeout { phase: Phase::Whole, limit }));
         // The connection knows the cause better than awc's client.
         let response = response.map_err(|error| exchange.take_failure().unwrap_or(error));
         if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &response) {
@@ -197,7 +216,9 @@ impl Http {
             outgoing.send_body(request.body.clone())
         };
         sending.await.map_err(|error| match error {
-            awc::error::SendRequestError::Url(_) | awc::error::SendRequestError::Http(_) => unwritable(&error),
+            SendRequestError::Url(_) | SendRequestError::Http(_) => unwritable(&error),
+            // The connection failed and has not said why. The next may serve.
+            SendRequestError::Connect(_) | SendRequestError::Send(_) => FetchError::Truncated(error.to_string()),
             other => FetchError::Protocol(other.to_string()),
         })?;
         let no_head = || FetchError::Protocol("an answer without a head".into());
@@ -211,6 +232,24 @@ impl Http {
 impl Fetch for Http {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(self.send(permit, request, context))
+    }
+}
+
+/// Waits for a response no longer than `limit`, to which the wait at the gate does not count; `None` if there is none by then.
+async fn in_time<T>(limit: Duration, exchange: &Exchange, round_trip: impl Future<Output = T>) -> Option<T> {
+    let mut round_trip = pin!(round_trip);
+    let mut due = exchange.due();
+    let mut left = limit.saturating_add(due.saturating_duration_since(clock::now()));
+    loop {
+        if let Ok(response) = timeout(left, round_trip.as_mut()).await {
+            return Some(response);
+        }
+        // The gate may have put it off meanwhile.
+        left = exchange.due().saturating_duration_since(due);
+        if left.is_zero() {
+            return None;
+        }
+        due = exchange.due();
     }
 }
 

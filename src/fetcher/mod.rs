@@ -13,6 +13,7 @@
 pub mod visit;
 pub(crate) mod readers;
 pub(crate) mod fetch;
+pub(crate) mod layer;
 pub(crate) mod layers;
 pub(crate) mod http;
 pub(crate) mod permits;

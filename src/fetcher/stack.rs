@@ -8,21 +8,10 @@ use http::HeaderValue;
 use super::{
     fetch::Fetch,
     http::Http,
+    layer::Layer,
     layers::{ArchiveLayer, ArchiveReplay, HttpCache, Record, Replay},
 };
 use crate::transport::{SharedTransport, Transport, response_store::Purpose};
-
-/// Wraps a [`Fetch`] in another, once for each arbiter.
-pub trait Layer: Send + Sync + 'static {
-    /// Wraps `inner` in this layer.
-    fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch>;
-}
-
-impl<F: Fn(Box<dyn Fetch>) -> Box<dyn Fetch> + Send + Sync + 'static> Layer for F {
-    fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch> {
-        self(inner)
-    }
-}
 
 /// How to build a stack: the innermost fetch and the layers around it. Each arbiter builds its own.
 #[derive(Clone)]

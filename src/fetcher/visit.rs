@@ -92,14 +92,14 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     });
     let how = FetchContext { extent, may_repeat, attempt, session: None, stream, permits: &context.permits };
     let tenancy = permit.tenancy();
-    let FetchResult { response, receipt, cooled, cookies_changed, mut counts, permit, session, .. } =
+    let FetchResult { response, receipt, cooled, cookies_changed, mut counts, permit, session, sent_to, .. } =
         context.fetch.fetch(permit, request, how).await;
     let mut held = None;
     let reading = match response {
         Ok(response) => {
             let _being_read = session.as_ref().map(Session::being_read);
             let elapsed = receipt.elapsed;
-            let answer = TimedResponse { response, elapsed, cookies_changed, session: session.clone() };
+            let answer = TimedResponse { response, elapsed, cookies_changed, session: session.clone(), sent_to };
             read(answer, cooled, file, request, context).await
         }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
@@ -144,7 +144,7 @@ async fn read<S: Spider>(
     context: &VisitContext<S>,
 ) -> Reading {
     let status = answer.response.status;
-    if let Some(to) = redirect::target(status, &answer.response.headers, &request.url)
+    if let Some(to) = answer.redirect_target(request)
         && !request.keeps_redirects
     {
         let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed, pooled: answer.pooled() };

@@ -9,7 +9,7 @@
 pub mod desk;
 mod index;
 mod media_type;
-mod name;
+pub mod name;
 mod part;
 mod writer;
 
@@ -125,9 +125,8 @@ impl FileStore {
         // Nothing that is done under it panics.
         let _naming = self.0.naming.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = self.entry(wanted).filter(|entry| entry.path == path);
-        let apart = || name::apart(&path, hash.get(..HASH_IN_NAME).unwrap_or(hash));
         let target = self.0.dir.join(&path);
-        match fs::symlink_metadata(&target) {
+        let may_have_name = match fs::symlink_metadata(&target) {
             Ok(at) if at.is_file() => {
                 // A path that does not say the content is of one URL: a newer version replaces its file, and no other's.
                 let may_be_same = at.len() == size && (entry.is_some() || path.contains(hash));
@@ -135,27 +134,42 @@ impl FileStore {
                     return Ok(path);
                 }
                 // If it was away for a while, another may have taken its place.
-                let is_own = match entry {
+                match entry {
                     Some(entry) if entry.size != at.len() => false,
                     Some(_) if at.len() > MAX_COMPARED => true,
                     Some(entry) => checksum(&part::hash_of(&target)?) == entry.checksum,
                     None => false,
-                };
-                if !is_own {
-                    return self.move_to(part, apart());
                 }
             }
-            Ok(_) => return self.move_to(part, apart()),
-            Err(_) => {}
+            Ok(_) => false,
+            Err(error) => error.kind() != io::ErrorKind::InvalidFilename,
+        };
+        if !may_have_name {
+            return self.move_apart(part, &path, hash);
         }
         match self.make_folder(&path) {
             Ok(()) => self.move_to(part, path),
             // A file has the name that this one has for a folder.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) => {
-                self.move_to(part, apart().replace('/', "_"))
+                self.move_apart(part, &path, hash)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Gives a file another name than the one that is taken. A page may give its files any names and knows what is in them, so
+    /// the other ones may be those of folders; but the last it cannot know, and it is short enough for every file system.
+    fn move_apart(&self, part: part::Part, path: &str, hash: &str) -> io::Result<String> {
+        let mark = hash.get(..HASH_IN_NAME).unwrap_or(hash);
+        let apart = name::apart(path, mark);
+        let is_usable = |path: &String| {
+            let there = fs::symlink_metadata(self.0.dir.join(path));
+            let is_free = there.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |at| at.is_file());
+            is_free && self.make_folder(path).is_ok()
+        };
+        let flat = name::without_folders(&apart);
+        let usable = [apart, flat].into_iter().find(is_usable);
+        self.move_to(part, usable.unwrap_or_else(|| name::unforeseeable(path, mark)))
     }
 
     /// Returns the folder.

@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::Wanted;
-use crate::text::hexadecimal::hexadecimal;
+use crate::text::{device_name::is_device, hexadecimal::hexadecimal};
 
 /// The longest part of a path in bytes: file systems allow 255, and a name may be made longer to keep it apart.
 const MAX_PART: usize = 200;
@@ -17,9 +17,6 @@ const MAX_FOLDERS: usize = 16;
 
 /// The longest ending that is kept, with its dot.
 const MAX_ENDING: usize = 12;
-
-/// Names of devices on Windows, whatever their ending.
-const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// Returns the path of a file, by the name that it was given, or by `template`.
 pub fn of(template: &str, wanted: &Wanted, hash: &str, extension: &str) -> String {
@@ -41,6 +38,17 @@ pub fn apart(path: &str, mark: &str) -> String {
     let (stem, ending) = split(name);
     let slash = if folders.is_empty() { "" } else { "/" };
     format!("{folders}{slash}{stem}-{mark}{ending}")
+}
+
+/// Returns a path as one name.
+pub fn without_folders(path: &str) -> String {
+    safe_part(&path.replace('/', "_"))
+}
+
+/// Returns a name that neither a page nor a server can foresee, with the ending of a path.
+pub fn unforeseeable(path: &str, mark: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{mark}-{:016x}{}", fastrand::u64(..), split(name).1)
 }
 
 /// Tells whether the URL of a file has an ending.
@@ -94,10 +102,19 @@ fn safe_part(part: &str) -> String {
     let safe = safe.trim_start_matches(' ');
     // A dot at the front hides a file, and our own folders begin with one.
     let safe = safe.strip_prefix('.').map_or_else(|| safe.to_owned(), |rest| format!("_{rest}"));
-    let stem = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let is_port = (stem.starts_with("com") || stem.starts_with("lpt")) && stem.chars().count() == 4;
-    let safe = if DEVICES.contains(&stem.as_str()) || is_port { format!("_{safe}") } else { safe };
+    let safe = if is_device(&safe) { format!("_{safe}") } else { safe };
     if safe.len() <= MAX_PART { safe } else { shortened(&safe) }
+}
+
+/// Tells whether a name is that of a device on Windows, whatever its ending.
+pub fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|port| {
+        let mut signs = port.chars();
+        signs.next().is_some_and(|sign| matches!(sign, '0'..='9' | '¹' | '²' | '³')) && signs.next().is_none()
+    });
+    is_port || DEVICES.contains(&stem.as_str())
 }
 
 /// Cuts a name off, and adds what tells it from others that begin with the same.
@@ -197,8 +214,7 @@ mod tests {
                     "{path:?}"
                 );
                 assert!(part.chars().all(|sign| is_plain(sign) && sign != '\\'), "{path:?}");
-                let stem = part.split('.').next().unwrap().trim_end().to_ascii_lowercase();
-                assert!(!DEVICES.contains(&stem.as_str()), "{path:?}");
+                assert!(!is_device(part), "{path:?}");
             }
         }
         assert_eq!(named("../../etc/passwd"), "etc/passwd");

@@ -8,7 +8,7 @@ use std::{
 
 use ring::digest::{Context, SHA256};
 
-use crate::text::hexadecimal::hexadecimal;
+use crate::{disk::file_lock::is_held, text::hexadecimal::hexadecimal};
 
 /// The folder for them, within the folder of files and so on the same file system.
 pub const DIR: &str = ".part";
@@ -80,7 +80,7 @@ impl Drop for Part {
 pub fn remove_abandoned(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let is_written = fs::File::options().write(true).open(&path).is_ok_and(|file| file.try_lock().is_err());
+        let is_written = fs::File::options().write(true).open(&path).is_ok_and(|file| is_held(&file.try_lock()));
         if !is_written {
             // Another crawl may have removed it meanwhile.
             let _ = fs::remove_file(path);

@@ -125,6 +125,33 @@ fn files_of_one_name_do_not_overwrite_each_other_and_a_newer_version_replaces_th
     assert!(path(&wanted("http://e.org/4", Some("taken.txt")), b"d").starts_with("taken-"));
 }
 
+/// The texts of its links once let a page end the crawl: one name was too long, another that of a folder.
+#[test]
+fn whatever_names_a_page_gives_its_files_each_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), Files::default());
+    let mut there = std::collections::BTreeSet::new();
+    let mut keep = |name: &str, bytes: &[u8]| {
+        let wanted = wanted(&format!("http://e.org/{}", there.len()), Some(name));
+        let path = write(&store, &wanted, "text/plain", bytes).unwrap().path.unwrap();
+        assert_eq!(fs::read(dir.path().join(&path)).unwrap(), bytes, "{name}");
+        assert!(there.insert(path.clone()), "{path} is another's");
+        path
+    };
+    keep("r/a.pdf", b"a");
+    let (part, name) = ("x".repeat(190), "y".repeat(100));
+    let long = keep(&format!("r/a.pdf/{part}/{name}.pdf"), b"b");
+    assert!(long.ends_with(".pdf"), "{long}");
+    let hash = ring::digest::digest(&ring::digest::SHA256, b"c");
+    let hash = crate::text::hexadecimal::hexadecimal(hash.as_ref());
+    let mark = &hash[..HASH_IN_NAME];
+    for folder in ["r/n.pdf/x".to_owned(), format!("r/n-{mark}.pdf/x"), format!("r_n-{mark}.pdf/x")] {
+        keep(&folder, folder.as_bytes());
+    }
+    let last = keep("r/n.pdf", b"c");
+    assert!(last.starts_with(mark) && last.ends_with(".pdf"), "{last}");
+}
+
 /// Two URLs that had the same placeholder once had one path, and each overwrote the other's photo.
 #[test]
 fn urls_that_begin_with_the_same_content_have_files_of_their_own() {

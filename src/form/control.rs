@@ -2,7 +2,7 @@
 //! no page, and not how a form is sent.
 
 use super::{
-    entry::FormFile,
+    file::FormFile,
     value::{Bounds, TextType},
 };
 use crate::extract::walk::NodeId;

@@ -3,8 +3,9 @@
 use super::{
     Form,
     control::{ControlKind, FormControl},
-    entry::{FormEntry, FormFile, Value},
+    entry::{FormEntry, Value},
     error::FormError,
+    file::FormFile,
     lines::with_line_feeds,
 };
 

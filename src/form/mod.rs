@@ -11,6 +11,7 @@ mod control;
 mod encode;
 mod entry;
 mod error;
+mod file;
 mod fill;
 mod lines;
 mod owned;
@@ -29,7 +30,7 @@ use self::{
     entry::{FormEntry, Submitter, entry_list},
     owned::controls_of,
 };
-pub use self::{entry::FormFile, error::FormError, owned::MAX_CONTROLS};
+pub use self::{error::FormError, file::FormFile, owned::MAX_CONTROLS};
 use crate::response::Response;
 
 /// A form of a page with the values of its controls.

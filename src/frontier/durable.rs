@@ -49,7 +49,7 @@ use crate::{
 /// }
 /// ```
 pub trait Durable {
-    /// Sets who is notified of news.
+    /// Sets who is notified of news. The crawl begins: all that could refuse it was checked.
     fn listen(&mut self, listener: Arc<dyn Listener>);
 
     /// Takes the next news. Handle each before taking the next.

@@ -23,6 +23,7 @@ pub use crate::submissions::{Submitted, seeded::Seeded};
 use crate::{
     engine::{
         Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, MAX_QUESTIONS, Scheduler, Seed,
+        crawl::MAX_SEEDS_AT_ONCE,
         ending::{ABORT_WITHIN, Ending},
     },
     error::{Error, Result},
@@ -69,9 +70,6 @@ pub struct CrawlHandle {
     item: &'static str,
     sessions: Option<SessionPool>,
 }
-
-/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
-const SEEDS_AT_ONCE: usize = 1_000;
 
 /// The longest time that a stop may take: a crawl that is to be stopped drains for minutes at the most.
 const MAX_DRAIN: Duration = Duration::from_secs(86_400);
@@ -126,7 +124,7 @@ impl CrawlHandle {
         let (mut seeds, mut seeded) = (seeds.into_iter(), Vec::new());
         while seeds.len() > 0 {
             let (stored, waiting) = oneshot::channel();
-            self.ask(Seed(seeds.by_ref().take(SEEDS_AT_ONCE).collect(), stored)).await?;
+            self.ask(Seed(seeds.by_ref().take(MAX_SEEDS_AT_ONCE).collect(), stored)).await?;
             // The sender is dropped if the crawl ends before the seeds are stored.
             seeded.extend(self.unless_ended(waiting).await?);
         }
@@ -209,6 +207,7 @@ impl CrawlHandle {
     /// Ends the crawl after pages in flight have ended and pipelines have written what they hold. Has no effect on a
     /// crawl that has ended.
     pub async fn stop(&self) {
+        self.ending.tell_to_end();
         // Fails only if the crawl has ended, which is what was wanted.
         let _ = self.ask(Control::Stop).await;
     }
@@ -235,6 +234,12 @@ impl CrawlHandle {
     /// # Errors
     /// None today, as [`CrawlHandle::wait`].
     pub async fn stop_within(&self, time: Duration) -> Result<Arc<Report>> {
+        self.ending.tell_to_end();
+        self.suspend_within(time).await
+    }
+
+    /// Ends the crawl as [`CrawlHandle::stop_within`] does, to go on with it later.
+    pub(crate) async fn suspend_within(&self, time: Duration) -> Result<Arc<Report>> {
         let time = time.min(MAX_DRAIN);
         // Also if the scheduler's thread is blocked.
         self.ending.publish_within(time + ABORT_WITHIN);
@@ -251,6 +256,7 @@ impl CrawlHandle {
     /// goes on from there, and fetches the pages again that were in flight. A pipeline, the log or a state that does not
     /// close in that time is abandoned, and so is a frontier of your own that blocks; the report's `complaints` mention each.
     pub async fn abort(&self) {
+        self.ending.tell_to_end();
         self.ending.publish_within(ABORT_WITHIN);
         let _ = self.ask(Control::Abort).await;
     }
@@ -274,6 +280,12 @@ impl CrawlHandle {
     /// after its end, too.
     pub fn sessions(&self) -> Option<&SessionPool> {
         self.sessions.as_ref()
+    }
+
+    /// Tells whether it was stopped or aborted by a handle.
+    #[cfg(feature = "disk")]
+    pub(crate) fn was_told_to_end(&self) -> bool {
+        self.ending.was_told_to_end()
     }
 
     /// Returns the report if the crawl has ended.

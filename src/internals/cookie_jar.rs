@@ -34,7 +34,7 @@ impl CookieJar {
 
     /// Returns the cookies that have not expired.
     pub fn list(&self) -> Vec<SessionCookie> {
-        self.0.list()
+        self.0.list(None)
     }
 
     /// Returns how many there are.

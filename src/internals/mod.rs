@@ -21,6 +21,7 @@ pub use crate::{
     conduct::refusal,
     crawl_log::lookup::explain as explain_by_log,
     disk::{
+        file_identity::FileIdentity,
         input_file::{read_line, read_text, read_whole},
         linked_file::LinkedFile,
     },

@@ -2,17 +2,27 @@
 
 use std::{
     collections::BTreeMap,
+    mem::take,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::Arc,
-    time::UNIX_EPOCH,
+    time::{Duration, Instant},
 };
 
+use futures_util::future::{Either, join_all, pending};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use super::{
     Job, JobState, JobStatus,
-    folder::{JobsFolder, check_tenant},
+    folder::{JobsFolder, check_name, check_tenant, delete},
+    run::{self, Crawls, News, Numbers},
+    status::files_of,
 };
 use crate::{
     clock,
@@ -26,26 +36,31 @@ use crate::{
 /// The jobs of a folder.
 pub(super) struct Desk<P> {
     folder: JobsFolder,
-    begin: Box<Begin<P>>,
-    max_running: usize,
-    max_jobs: usize,
+    crawls: Arc<Crawls<P>>,
+    bounds: Bounds,
     jobs: BTreeMap<u64, Held<P>>,
-    /// The last id that was given.
-    last_id: u64,
-    /// Whether no job begins any more.
+    /// Numbers what is given and what begins, in order.
+    turn: u64,
+    /// Whether the crawls are stopped, and no job begins any more.
     is_closing: bool,
-    /// Where a crawl's end is told.
-    tell: mpsc::WeakSender<Work<P>>,
+    /// Whether nobody can ask for the jobs any more, so that none begins.
+    is_abandoned: bool,
+    /// Until when none begins, since this machine lacked something that one needs.
+    rests_until: Option<Instant>,
+    /// Where the news of runs come.
+    tell: mpsc::Sender<(u64, News)>,
 }
 
-/// Makes the crawl of a job, and starts it.
-pub(super) type Begin<P> = dyn Fn(&Job<P>) -> Result<Starting> + Send;
-
-/// A crawl that has not told yet whether it has begun.
-pub(super) type Starting = oneshot::Receiver<Result<CrawlHandle>>;
-
-/// A crawl that is to be stopped, if it runs already, and what comes when nothing of its job runs any more.
-pub(super) type Stopping = (Option<CrawlHandle>, oneshot::Receiver<()>);
+/// How many jobs there may be.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// The most that run at once.
+    pub running: usize,
+    /// The most of all.
+    pub all: usize,
+    /// The most of one tenant.
+    pub of_tenant: usize,
+}
 
 /// Something to do with the desk, on its thread.
 pub(super) type Work<P> = Box<dyn FnOnce(&mut Desk<P>) + Send>;
@@ -54,13 +69,16 @@ pub(super) type Work<P> = Box<dyn FnOnce(&mut Desk<P>) + Send>;
 struct Held<P> {
     status: JobStatus<P>,
     run: Run,
+    /// When it began to wait, and when it last began to run, as turns of the desk.
+    waits_since: u64,
+    began: u64,
     /// Those who wait until nothing of it runs any more.
     waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl<P> Held<P> {
-    fn new(status: JobStatus<P>) -> Self {
-        Self { status, run: Run::None, waiters: Vec::new() }
+    fn new(status: JobStatus<P>, waits_since: u64) -> Self {
+        Self { status, run: Run::None, waits_since, began: 0, waiters: Vec::new() }
     }
 
     /// Returns what comes when nothing of it runs any more.
@@ -82,6 +100,8 @@ enum Run {
     Beginning,
     /// Its crawl.
     Crawl(CrawlHandle),
+    /// Its crawl has ended, and its thread or the state has not; or it could not begin.
+    Ending { has_begun: bool },
 }
 
 impl Run {
@@ -97,143 +117,268 @@ impl Run {
     }
 }
 
-/// How many things to do wait for the desk at once; further callers wait for a place. Each takes milliseconds at the most.
+/// How many things to do wait for the desk at once; further callers wait for a place. Each writes one record at the most, which
+/// takes milliseconds.
 pub(super) const MAX_WORKS: usize = 256;
 
+/// How many news wait for the desk at once; the runs wait then.
+pub(super) const MAX_NEWS: usize = 256;
+
+/// How long a cancelled crawl may take to end: it is promised to end within a second.
+const CANCEL_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long the thread and the state of a job that is to be removed may take to end.
+const REMOVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long no job begins after this machine lacked something, unless another has ended.
+const REST: Duration = Duration::from_secs(5);
+
 impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
-    /// Opens the jobs of a folder. Those that are not over wait.
+    /// Opens the jobs of a folder. Those that are not over wait. Returns also what is left of jobs that were removed.
     ///
     /// # Errors
     /// The folder cannot be used, or one of its records cannot be read.
     pub fn open(
-        folder: JobsFolder,
-        begin: Box<Begin<P>>,
-        (max_running, max_jobs): (usize, usize),
-        tell: mpsc::WeakSender<Work<P>>,
-    ) -> Result<Self> {
+        mut folder: JobsFolder,
+        crawls: Arc<Crawls<P>>,
+        bounds: Bounds,
+        tell: mpsc::Sender<(u64, News)>,
+    ) -> Result<(Self, Vec<PathBuf>)> {
+        let opened = folder.read::<P>()?;
         let waiting = |mut status: JobStatus<P>| {
             if !status.state.is_over() {
                 status.state = JobState::Waiting;
             }
-            (status.id, Held::new(status))
+            (status.id, Held::new(status, 0))
         };
-        let jobs: BTreeMap<_, _> = folder.records()?.into_iter().map(waiting).collect();
-        let last_id = jobs.last_key_value().map_or(0, |(id, _)| *id);
-        Ok(Self { folder, begin, max_running, max_jobs, jobs, last_id, is_closing: false, tell })
+        let jobs = opened.records.into_iter().map(waiting).collect();
+        let desk = Self {
+            folder,
+            crawls,
+            bounds,
+            jobs,
+            turn: 0,
+            is_closing: false,
+            is_abandoned: false,
+            rests_until: None,
+            tell,
+        };
+        Ok((desk, opened.leftovers))
     }
 
-    /// Takes a job.
+    /// Does what is asked for and hears the news, until nobody can ask any more and nothing runs.
+    pub async fn serve(
+        mut self,
+        leftovers: Vec<PathBuf>,
+        mut works: mpsc::Receiver<Work<P>>,
+        mut news: mpsc::Receiver<(u64, News)>,
+    ) {
+        drop(spawn_blocking(move || leftovers.iter().for_each(|leftover| delete(leftover))));
+        self.guarded(Self::fill_places);
+        while !self.is_abandoned || self.running() > 0 {
+            let rested = match self.rests_until {
+                Some(until) => Either::Left(sleep(until.saturating_duration_since(clock::now()))),
+                None => Either::Right(pending()),
+            };
+            tokio::select! {
+                work = works.recv(), if !self.is_abandoned => match work {
+                    Some(work) => self.guarded(work),
+                    // Nobody would hear of their ends.
+                    None => self.is_abandoned = true,
+                },
+                Some((id, news)) = news.recv() => {
+                    // Known before a place is filled.
+                    self.is_abandoned = works.is_closed() && works.is_empty();
+                    self.guarded(|desk| desk.hear(id, news));
+                }
+                () = rested => {
+                    self.rests_until = None;
+                    self.guarded(Self::fill_places);
+                }
+            }
+        }
+    }
+
+    /// Does something in which code of the parameters' type may panic; whoever asked hears that it came to nothing.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
+            tracing::error!("a job's parameters panicked: {}", message_of(&*panic));
+        }
+    }
+
+    /// Takes a job. If it has a name that the tenant has given before, it is that one.
     ///
     /// # Errors
-    /// There are too many, no more are taken, or its record cannot be written.
-    pub fn take(&mut self, tenant: String, params: P) -> Result<JobStatus<P>> {
+    /// There are too many, no more are taken, it cannot be stored, or the name of the tenant or of the job is none.
+    pub fn take(&mut self, tenant: String, name: Option<String>, params: P) -> Result<JobStatus<P>> {
         check_tenant(&tenant)?;
+        if let Some(name) = &name {
+            check_name(name)?;
+            if let Some(held) = self.of(&tenant).find(|held| held.status.name.as_ref() == Some(name)) {
+                return Ok(held.status.clone());
+            }
+        }
         if self.is_closing {
-            return Err(Error::Ended);
+            return Err(Error::JobsStopped);
         }
-        if self.jobs.len() >= self.max_jobs {
-            let why = format!("there are {} already; remove some that are over", self.jobs.len());
-            return Err(Error::setting("max_jobs", why));
-        }
-        let created = clock::wall();
-        // A time, so that the id of a job that was removed is not given again.
-        let millis = created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let id = u64::try_from(millis).unwrap_or(u64::MAX).max(self.last_id.saturating_add(1));
+        self.check_room(&tenant)?;
         let status = JobStatus {
-            id,
+            id: self.folder.new_id()?,
             tenant,
+            name,
             state: JobState::Waiting,
             params,
-            created,
+            created: clock::wall(),
             ended: None,
             why: None,
             progress: Progress::default(),
             first_failures: BTreeMap::new(),
         };
-        self.folder.write(&status)?;
-        self.last_id = id;
-        self.jobs.insert(id, Held::new(status));
+        // Parameters that panic when they are cloned do it here, before there is a job.
+        let id = status.clone().id;
+        self.folder.add(&status)?;
+        let turn = self.next_turn();
+        self.jobs.insert(id, Held::new(status, turn));
         self.fill_places();
         self.look(id)
     }
 
-    /// Begins jobs while there are places: of the tenant of whom the fewest run, the one that has waited longest.
-    pub fn fill_places(&mut self) {
-        while !self.is_closing && self.jobs.values().filter(|held| held.run.is_any()).count() < self.max_running {
-            // Without anybody who could ask for the jobs, none begins: nobody would hear of its end.
-            let Some(tell) = self.tell.upgrade() else { return };
-            let mut running = BTreeMap::<&str, usize>::new();
-            for held in self.jobs.values().filter(|held| held.run.is_any()) {
-                *running.entry(&held.status.tenant).or_default() += 1;
+    fn check_room(&self, tenant: &str) -> Result<()> {
+        let of_tenant = self.of(tenant).count();
+        for (name, most, are) in
+            [("max_jobs", self.bounds.all, self.jobs.len()), ("max_jobs_per_tenant", self.bounds.of_tenant, of_tenant)]
+        {
+            if are >= most {
+                return Err(Error::TooManyJobs { most, bound: name });
             }
-            // One that was cancelled while it began, and is resumed, waits until that crawl has ended.
-            let waiting =
-                self.jobs.values().filter(|held| held.status.state == JobState::Waiting && !held.run.is_any());
-            let of_tenant = |held: &&Held<P>| running.get(&*held.status.tenant).copied().unwrap_or(0);
-            let Some(id) = waiting.min_by_key(of_tenant).map(|held| held.status.id) else { return };
-            self.begin(id, tell);
+        }
+        let mut tenants = self.jobs.values().map(|held| &*held.status.tenant);
+        match tenants.find(|other| *other != tenant && other.eq_ignore_ascii_case(tenant)) {
+            Some(other) => {
+                let why = format!("there is a tenant `{other}`, whose folder would be the same on some systems");
+                Err(Error::setting("tenant", why))
+            }
+            None => Ok(()),
         }
     }
 
-    fn begin(&mut self, id: u64, tell: mpsc::Sender<Work<P>>) {
+    fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    fn running(&self) -> usize {
+        self.jobs.values().filter(|held| held.run.is_any()).count()
+    }
+
+    /// Begins jobs while there are places.
+    pub fn fill_places(&mut self) {
+        let begins = !self.is_closing && !self.is_abandoned;
+        while begins && self.rests_until.is_none() && self.running() < self.bounds.running {
+            let Some(id) = self.next() else { return };
+            self.begin(id);
+        }
+    }
+
+    /// Returns the job that begins next: of the tenant of whom the fewest run, and of whom none began for the longest time, the
+    /// one that has waited longest.
+    fn next(&self) -> Option<u64> {
+        let mut tenants = BTreeMap::<&str, (usize, u64)>::new();
+        for held in self.jobs.values() {
+            let (running, began) = tenants.entry(&held.status.tenant).or_default();
+            *running += usize::from(held.run.is_any());
+            *began = held.began.max(*began);
+        }
+        // One that was cancelled while it began, and is resumed, waits until that crawl has ended.
+        let waiting = self.jobs.values().filter(|held| held.status.state == JobState::Waiting && !held.run.is_any());
+        let order = |held: &&Held<P>| (tenants.get(&*held.status.tenant).copied(), held.waits_since);
+        waiting.min_by_key(order).map(|held| held.status.id)
+    }
+
+    fn begin(&mut self, id: u64) {
+        let turn = self.next_turn();
         let Some(held) = self.jobs.get_mut(&id) else { return };
-        let JobStatus { tenant, params, .. } = &held.status;
-        let folder = self.folder.of(tenant, id);
-        let job = Job { id, tenant: tenant.clone(), params: params.clone(), folder };
-        (held.status.state, held.run) = (JobState::Running, Run::Beginning);
-        let begun = catch_unwind(AssertUnwindSafe(|| (self.begin)(&job)));
-        let begun =
-            begun.unwrap_or_else(|panic| Err(Error::Crawl(format!("its maker panicked: {}", message_of(&*panic)))));
+        (held.began, held.run) = (turn, Run::Ending { has_begun: false });
+        held.status.state = JobState::Running;
+        let folder = self.folder.of(&held.status.tenant, id);
         // Its record says that it is not over, which is all that the next process has to know.
-        match begun {
-            Ok(starting) => drop(tokio::spawn(attend(id, starting, tell))),
-            Err(error) => self.settle(id, &Err(error)),
+        let made = catch_unwind(AssertUnwindSafe(|| held.status.params.clone()));
+        let started = match made {
+            Ok(params) => {
+                let (tenant, files, state) = (held.status.tenant.clone(), files_of(&folder), folder.join("state"));
+                let job = Job { id, tenant, params, files, state };
+                run::start(job, &self.crawls, self.tell.clone()).map_err(Error::Start)
+            }
+            Err(panic) => Err(Error::Crawl(format!("its parameters panicked: {}", message_of(&*panic)))),
+        };
+        match started {
+            Ok(()) => (held.run, held.status.why) = (Run::Beginning, None),
+            Err(error) => {
+                self.end(id, &Err(error));
+                self.rest(id);
+            }
         }
     }
 
-    /// Takes note that the crawl of a job has begun.
+    /// Hears news of a job's run.
+    fn hear(&mut self, id: u64, news: News) {
+        match news {
+            News::Began(crawl) => self.began(id, crawl),
+            News::Numbers(numbers) => self.note(id, numbers),
+            News::Ended(end) => self.end(id, &end),
+            News::AtRest => {
+                self.rest(id);
+                self.fill_places();
+            }
+        }
+    }
+
     fn began(&mut self, id: u64, crawl: CrawlHandle) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
         held.run = Run::Crawl(crawl.clone());
         if held.status.state != JobState::Running || self.is_closing {
-            drop(tokio::spawn(async move { crawl.abort().await }));
+            drop(tokio::spawn(async move { crawl.suspend_within(Duration::ZERO).await }));
         }
     }
 
-    /// Takes note that the crawl of a job has ended, or could not begin, and fills its place.
-    fn over(&mut self, id: u64, end: &Result<Arc<Report>>) {
-        self.settle(id, end);
-        self.fill_places();
+    /// Records how far a job is.
+    fn note(&mut self, id: u64, numbers: Numbers) {
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        (held.status.progress, held.status.first_failures) = numbers;
+        if let Err(error) = self.folder.write(&held.status) {
+            tracing::warn!(%error, id, "the numbers of a job; after a kill they are older");
+        }
     }
 
-    fn settle(&mut self, id: u64, end: &Result<Arc<Report>>) {
+    /// Records that the crawl of a job has ended, or could not begin.
+    fn end(&mut self, id: u64, end: &Result<Arc<Report>>) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
-        held.run = Run::None;
-        let waiters = std::mem::take(&mut held.waiters);
+        let crawl = held.run.crawl();
+        held.run = Run::Ending { has_begun: crawl.is_some() };
         let status = &mut held.status;
-        let state = match end {
+        let (state, why) = match end {
             Ok(report) => {
-                (status.progress, status.why) = (Progress::from(&report.stats), report.stop_reason.clone());
+                status.progress = Progress::from(&report.stats);
                 status.first_failures.clone_from(&report.stats.first_failures);
+                // What its spider, its time or its handle has stopped is over, also if the service ends meanwhile.
+                let is_stopped = report.stop_reason.is_some() || crawl.is_some_and(|crawl| crawl.was_told_to_end());
                 match report.ended {
-                    Ended::Finished => JobState::Finished,
-                    // It goes on with the next process.
-                    Ended::Stopped | Ended::Aborted if self.is_closing => status.state,
-                    Ended::Stopped | Ended::Aborted => JobState::Stopped,
-                    Ended::Failed => {
-                        status.why.clone_from(&report.failure);
-                        JobState::Failed
-                    }
+                    Ended::Finished => (JobState::Finished, report.stop_reason.clone()),
+                    Ended::Stopped | Ended::Aborted if self.is_closing && !is_stopped => (JobState::Running, None),
+                    Ended::Stopped | Ended::Aborted => (JobState::Stopped, report.stop_reason.clone()),
+                    Ended::Failed => (JobState::Failed, report.failure.clone()),
                 }
             }
-            Err(error) => {
-                status.why = Some(error.to_string());
-                JobState::Failed
+            Err(error) if run::is_of_this_machine(error) => {
+                tracing::warn!(%error, id, "a job cannot begin on this machine now; it is tried again");
+                self.rests_until = Some(clock::now() + REST);
+                (JobState::Waiting, Some(error.to_string()))
             }
+            Err(error) => (JobState::Failed, Some(error.to_string())),
         };
         // What was asked for meanwhile holds.
         if status.state == JobState::Running {
-            status.state = state;
+            (status.state, status.why) = (state, why);
         }
         if status.state.is_over() {
             status.ended = Some(clock::wall());
@@ -241,8 +386,18 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         if let Err(error) = self.folder.write(status) {
             tracing::error!(%error, id, "the record of a job that has ended; it goes on with the next process");
         }
-        // Whoever waited may have given up.
-        for waiter in waiters {
+    }
+
+    /// Takes note that nothing runs of a job any more.
+    fn rest(&mut self, id: u64) {
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        if let Run::Ending { has_begun: true } = held.run {
+            // What it had is free.
+            self.rests_until = None;
+        }
+        held.run = Run::None;
+        for waiter in take(&mut held.waiters) {
+            // Whoever waited may have given up.
             let _ = waiter.send(());
         }
     }
@@ -256,34 +411,47 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         self.jobs.get_mut(&id).filter(|held| held.status.tenant == tenant).ok_or(Error::NoSuchJob { id })
     }
 
-    /// Returns a job with its crawl, if that runs.
+    fn of(&self, tenant: &str) -> impl Iterator<Item = &Held<P>> {
+        self.jobs.values().filter(move |held| held.status.tenant == tenant)
+    }
+
+    /// Returns how far a job is, as its crawl tells.
     ///
     /// # Errors
     /// The tenant has no such job.
-    pub fn find(&mut self, tenant: &str, id: u64) -> Result<(JobStatus<P>, Option<CrawlHandle>)> {
-        self.held(tenant, id).map(|held| (held.status.clone(), held.run.crawl()))
+    pub fn status(&mut self, tenant: &str, id: u64) -> Result<impl Future<Output = JobStatus<P>> + use<P>> {
+        self.held(tenant, id).map(|held| told(held.status.clone(), held.run.crawl()))
     }
 
-    /// Returns all jobs of a tenant, each with its crawl, if that runs.
-    pub fn list(&self, tenant: &str) -> Vec<(JobStatus<P>, Option<CrawlHandle>)> {
-        let of_tenant = self.jobs.values().filter(|held| held.status.tenant == tenant);
-        of_tenant.map(|held| (held.status.clone(), held.run.crawl())).collect()
+    /// Returns how far the jobs of a tenant are that were given after one of them, at most so many.
+    pub fn list(&self, tenant: &str, after: u64, most: usize) -> impl Future<Output = Vec<JobStatus<P>>> + use<P> {
+        let later = self.jobs.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, held)| held);
+        let of_tenant = later.filter(|held| held.status.tenant == tenant).take(most);
+        join_all(of_tenant.map(|held| told(held.status.clone(), held.run.crawl())))
     }
 
-    /// Returns the folder of a job.
+    /// Returns the crawl of a job.
+    ///
+    /// # Errors
+    /// The tenant has no such job, or it does not run.
+    pub fn crawl(&mut self, tenant: &str, id: u64) -> Result<CrawlHandle> {
+        self.held(tenant, id)?.run.crawl().ok_or(Error::JobNotRunning { id })
+    }
+
+    /// Returns the folder of the files of a job.
     ///
     /// # Errors
     /// The tenant has no such job.
-    pub fn folder(&mut self, tenant: &str, id: u64) -> Result<std::path::PathBuf> {
+    pub fn files(&mut self, tenant: &str, id: u64) -> Result<PathBuf> {
         self.held(tenant, id)?;
-        Ok(self.folder.of(tenant, id))
+        Ok(files_of(&self.folder.of(tenant, id)))
     }
 
-    /// Cancels a job. Returns its crawl, which is then to be aborted, if that runs, and what comes when it has ended.
+    /// Cancels a job. Returns what comes when nothing of it runs any more, at most this time later.
     ///
     /// # Errors
     /// The tenant has no such job, or its record cannot be written.
-    pub fn cancel(&mut self, tenant: &str, id: u64) -> Result<Stopping> {
+    fn cancel_within(&mut self, tenant: &str, id: u64, time: Duration) -> Result<impl Future<Output = ()> + use<P>> {
         if !self.held(tenant, id)?.status.state.is_over() {
             // Recorded before its crawl has ended: after a kill it does not go on.
             self.change(tenant, id, |status| {
@@ -291,7 +459,27 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
             })?;
         }
         let held = self.held(tenant, id)?;
-        Ok((held.run.crawl(), held.at_rest()))
+        if let Some(crawl) = held.run.crawl() {
+            drop(tokio::spawn(async move { crawl.abort().await }));
+        }
+        let rest = held.at_rest();
+        Ok(async move { drop(timeout(time, rest).await) })
+    }
+
+    /// Cancels a job. Returns what comes when nothing of it runs any more, or after a second.
+    ///
+    /// # Errors
+    /// As `cancel_within`.
+    pub fn cancel(&mut self, tenant: &str, id: u64) -> Result<impl Future<Output = ()> + use<P>> {
+        self.cancel_within(tenant, id, CANCEL_WITHIN)
+    }
+
+    /// Cancels a job that is to be removed.
+    ///
+    /// # Errors
+    /// As `cancel_within`.
+    pub fn cancel_to_remove(&mut self, tenant: &str, id: u64) -> Result<impl Future<Output = ()> + use<P>> {
+        self.cancel_within(tenant, id, REMOVE_WITHIN)
     }
 
     /// Lets a job that is over go on from its state.
@@ -301,35 +489,56 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     pub fn resume(&mut self, tenant: &str, id: u64) -> Result<JobStatus<P>> {
         if self.held(tenant, id)?.status.state.is_over() {
             if self.is_closing {
-                return Err(Error::Ended);
+                return Err(Error::JobsStopped);
             }
             self.change(tenant, id, |status| {
                 (status.state, status.ended, status.why) = (JobState::Waiting, None, None);
             })?;
+            let turn = self.next_turn();
+            self.held(tenant, id)?.waits_since = turn;
             self.fill_places();
         }
         self.look(id)
     }
 
-    /// Removes a job of which nothing runs.
+    /// Removes a job of which nothing runs. Its files are deleted later.
     ///
     /// # Errors
-    /// The tenant has no such job, it runs, or its folder cannot be removed.
+    /// The tenant has no such job, it is not at rest, or its folder cannot be renamed.
     pub fn remove(&mut self, tenant: &str, id: u64) -> Result<()> {
-        if self.held(tenant, id)?.run.is_any() {
-            return Err(Error::setting("remove", "it was resumed meanwhile; cancel it first"));
+        let held = self.held(tenant, id)?;
+        let why = match (held.status.state.is_over(), held.run.is_any()) {
+            (true, false) => None,
+            (false, _) => Some("it was resumed meanwhile; cancel it first"),
+            (true, true) => Some("its crawl has not ended yet; try again later"),
+        };
+        if let Some(why) = why {
+            return Err(Error::setting("remove", why));
         }
-        self.folder.remove(tenant, id)?;
+        let leftover = self.folder.remove(tenant, id)?;
         self.jobs.remove(&id);
+        drop(spawn_blocking(move || delete(&leftover)));
         Ok(())
     }
 
-    /// Begins no more jobs. Returns the crawls that run or begin, each with what comes when its end is recorded. One that is
-    /// just beginning is ended as soon as it has begun.
-    pub fn close(&mut self) -> Vec<Stopping> {
+    /// Begins no more jobs, and stops the crawls. Returns what comes when nothing runs any more, a second after this time at the
+    /// latest, with how many were stopped. One that is just beginning is ended as soon as it has begun.
+    pub fn close(&mut self, time: Duration) -> impl Future<Output = usize> + use<P> {
         self.is_closing = true;
-        let running = self.jobs.values_mut().filter(|held| held.run.is_any());
-        running.map(|held| (held.run.crawl(), held.at_rest())).collect()
+        let (mut rests, mut stopped) = (Vec::new(), 0);
+        for held in self.jobs.values_mut().filter(|held| held.run.is_any()) {
+            if let Some(crawl) = held.run.crawl() {
+                drop(tokio::spawn(async move { crawl.suspend_within(time).await }));
+            }
+            // One that has ended is waited for, since its state may still be written.
+            stopped += usize::from(!matches!(held.run, Run::Ending { .. }));
+            rests.push(held.at_rest());
+        }
+        async move {
+            // Some may begin for longer.
+            let _ = timeout(time.saturating_add(CANCEL_WITHIN), join_all(rests)).await;
+            stopped
+        }
     }
 
     /// Changes what is known of a job, on disk first: what the disk does not take is not so.
@@ -345,22 +554,12 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     }
 }
 
-/// Waits for the beginning and the end of a job's crawl, and tells the desk.
-async fn attend<P>(id: u64, starting: Starting, tell: mpsc::Sender<Work<P>>)
-where
-    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
-{
-    let crawl = match starting.await.unwrap_or(Err(Error::Ended)) {
-        Ok(crawl) => crawl,
-        Err(error) => return tell_desk(&tell, move |desk| desk.over(id, &Err(error))).await,
-    };
-    let begun = crawl.clone();
-    tell_desk(&tell, move |desk| desk.began(id, begun)).await;
-    let end = crawl.wait().await;
-    tell_desk(&tell, move |desk| desk.over(id, &end)).await;
-}
-
-async fn tell_desk<P>(tell: &mpsc::Sender<Work<P>>, work: impl FnOnce(&mut Desk<P>) + Send + 'static) {
-    // The desk hears until nobody is left who could tell it anything.
-    drop(tell.send(Box::new(work)).await);
+/// Adds to what the desk knows of a job what its crawl tells.
+async fn told<P>(mut status: JobStatus<P>, crawl: Option<CrawlHandle>) -> JobStatus<P> {
+    if let Some(crawl) = crawl
+        && let Some(numbers) = run::numbers_of(&crawl).await
+    {
+        (status.progress, status.first_failures) = numbers;
+    }
+    status
 }

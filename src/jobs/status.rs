@@ -35,7 +35,10 @@ pub struct Job<P> {
     pub(super) id: u64,
     pub(super) tenant: String,
     pub(super) params: P,
-    pub(super) folder: PathBuf,
+    /// The folder of its files.
+    pub(super) files: PathBuf,
+    /// The folder of its crawl's state.
+    pub(super) state: PathBuf,
 }
 
 impl<P> Job<P> {
@@ -54,15 +57,21 @@ impl<P> Job<P> {
         &self.params
     }
 
-    /// Returns its folder, which is removed with it.
+    /// Returns the folder of its files, which is removed with it. [`Jobs::file`](super::Jobs::file) gives each of them away; what
+    /// its crawl needs to go on, such as cookies, is not there.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.files
     }
 
     /// Returns the path of a file in its folder. The name is the program's own: one of the parameters could lead elsewhere.
     pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.folder.join(name)
+        self.files.join(name)
     }
+}
+
+/// Returns the folder of the files of the job in a folder.
+pub(super) fn files_of(job: &Path) -> PathBuf {
+    job.join("files")
 }
 
 /// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end:
@@ -84,6 +93,8 @@ pub struct JobStatus<P> {
     pub id: u64,
     /// Whose it is.
     pub tenant: String,
+    /// What [`Jobs::start_once`](super::Jobs::start_once) has named it, if it was given so.
+    pub name: Option<String>,
     /// Where it is between its beginning and its end.
     pub state: JobState,
     /// What it was asked for.
@@ -94,9 +105,9 @@ pub struct JobStatus<P> {
     /// When it ended.
     #[serde(serialize_with = "as_optional_rfc3339", deserialize_with = "from_optional_rfc3339")]
     pub ended: Option<SystemTime>,
-    /// Why it failed, or ended before all that it had found.
+    /// Why it failed, ended before all that it had found, or cannot begin yet.
     pub why: Option<String>,
-    /// Its numbers, of all its runs together.
+    /// Its numbers, of all its runs together. After a kill they may lack up to a minute of the run before, until it goes on.
     #[serde(flatten)]
     pub progress: Progress,
     /// The first URL that failed for each reason, in this process or that in which it ended.

@@ -1,17 +1,20 @@
 //! LinkCheck: a spider whose items are broken links, each with a page that has it. Knows no output.
 
+mod hosts;
 mod links;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use self::links::{End, Found, Links};
+use self::{
+    hosts::Hosts,
+    links::{End, Found, Links},
+};
 use crate::{
     error::Result,
-    identity::CanonicalUrl,
+    identity::{CanonicalUrl, Identity},
     outcome::{FetchError, Outcome},
     request::Request,
     response::Response,
@@ -53,8 +56,10 @@ use crate::{
 /// to have it. So it is in a crawl that goes on from its state, for the links of earlier runs.
 pub struct LinkChecker {
     seeds: Vec<Request>,
-    own_hosts: Mutex<HashSet<String>>,
+    hosts: Mutex<Hosts>,
     links: Mutex<Links>,
+    /// By which rule URLs are requested.
+    identity: Mutex<Arc<dyn Identity>>,
 }
 
 /// A broken link on a page. As text: the page, the link, and why it is broken.
@@ -89,8 +94,10 @@ impl LinkChecker {
     /// One of them is no URL that can be crawled.
     pub fn new<T: AsRef<str>>(seeds: impl IntoIterator<Item = T>) -> Result<Self> {
         let seeds = seeds.into_iter().map(|seed| Request::parse(seed.as_ref())).collect::<Result<Vec<_>>>()?;
-        let hosts = seeds.iter().filter_map(|seed| seed.url.host_str().map(str::to_owned)).collect();
-        Ok(Self { seeds, own_hosts: Mutex::new(hosts), links: Mutex::new(Links::new(1_000_000)) })
+        let hosts = Hosts::of_seeds(seeds.iter().filter_map(|seed| seed.url.host_str()));
+        let identity: Arc<dyn Identity> = Arc::new(CanonicalUrl::default());
+        let links = Links::new(1_000_000);
+        Ok(Self { seeds, hosts: Mutex::new(hosts), links: Mutex::new(links), identity: Mutex::new(identity) })
     }
 
     /// Sets the most links that are remembered at once; a million by default. Each may need 320 bytes with its pages, and those
@@ -102,18 +109,32 @@ impl LinkChecker {
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.links)
     }
 
-    /// Tells whether the links of a page are followed.
-    fn is_own(&self, page: &Response) -> bool {
-        let mut hosts = self.own_hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(host) = page.url().host_str() else { return false };
-        let is_seed = page.request().depth == 0;
-        if is_seed && !hosts.contains(host) {
-            hosts.insert(host.to_owned());
+    fn identity(&self) -> Arc<dyn Identity> {
+        locked(&self.identity).clone()
+    }
+
+    /// Returns the requests of a page's links, each with what a later run needs to know of it; `None` where they are not
+    /// followed.
+    fn followed(&self, page: &Response) -> Option<Vec<Request>> {
+        let mut hosts = locked(&self.hosts);
+        let (request, host) = (page.request(), page.url().host_str()?);
+        // State of another type is of a request that the program has made.
+        let told = request.state::<String>().ok().flatten();
+        if !hosts.learn(host, request.depth == 0 || told.as_deref() == Some(host)) {
+            return None;
         }
-        is_seed || hosts.contains(host)
+        let follow = |url: &Url| {
+            let link = Request::get(url.clone());
+            match hosts.learned([url.host_str(), Some(host)].into_iter().flatten()) {
+                // A text is always JSON.
+                Some(host) => link.clone().with_state(&host).unwrap_or(link),
+                None => link,
+            }
+        };
+        Some(page.links().map(|link| follow(link.url())).collect())
     }
 }
 
@@ -124,14 +145,18 @@ impl Spider for LinkChecker {
         self.seeds.clone()
     }
 
+    fn begins(&self, identity: &Arc<dyn Identity>) {
+        *locked(&self.identity) = identity.clone();
+    }
+
     fn parse(&self, page: &Response) -> Result<Parsed<BrokenLink>> {
-        let (mut parsed, mut links) = (Parsed::new(), self.links());
+        let (mut parsed, identity) = (Parsed::new(), self.identity());
+        let followed = self.followed(page);
+        let mut links = self.links();
         links.end(page.url().as_str(), &End::Fine);
-        if !self.is_own(page) {
-            return Ok(parsed);
-        }
+        let Some(followed) = followed else { return Ok(parsed) };
         for link in page.links() {
-            match links.found(&canonical(link.url()), page.url().as_str()) {
+            match links.found(&canonical(&*identity, link.url()), page.url().as_str()) {
                 Found::Noted => {}
                 Found::Broken(link) => parsed.push(link),
             }
@@ -139,14 +164,15 @@ impl Spider for LinkChecker {
         let forgotten = links.take_forgotten();
         drop(links);
         (0..forgotten).for_each(|_| parsed.count("links_not_remembered"));
-        Ok(parsed.follow(page.links()))
+        Ok(parsed.follow(followed))
     }
 
     fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<BrokenLink> {
         let (url, parent) = (request.url.as_str(), request.parent.as_deref());
+        let identity = self.identity();
         let mut links = self.links();
         Parsed::of(match outcome {
-            Outcome::Redirect { to, .. } => links.leads_to(url, &canonical(to)),
+            Outcome::Redirect { to, .. } => links.leads_to(url, &canonical(&*identity, to)),
             // It is there, or nobody has asked whether it is.
             Outcome::Disallowed
             | Outcome::Ignored { .. }
@@ -157,10 +183,15 @@ impl Spider for LinkChecker {
     }
 }
 
-fn canonical(url: &Url) -> String {
+/// Returns a URL in the form in which it is requested.
+fn canonical(identity: &dyn Identity, url: &Url) -> String {
     let mut url = url.clone();
-    CanonicalUrl::default().apply(&mut url);
+    identity.canonicalize(&mut url);
     url.into()
+}
+
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Display for BrokenLink {

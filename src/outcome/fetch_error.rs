@@ -30,7 +30,8 @@ pub enum FetchError {
     /// The proxy failed, rather than the site.
     #[error("{0}")]
     Proxy(String),
-    /// The TLS handshake failed.
+    /// The TLS handshake failed for what one side found wrong with the other, such as its certificate. A connection that
+    /// broke meanwhile is [`FetchError::Truncated`].
     #[error("{0}")]
     Tls(String),
     /// A time-out.
@@ -44,7 +45,7 @@ pub enum FetchError {
     /// The server violated HTTP.
     #[error("{0}")]
     Protocol(String),
-    /// The connection ended before the response did.
+    /// The connection ended before the response did, or within the TLS handshake.
     #[error("{0}")]
     Truncated(String),
     /// The body exceeds the limit.

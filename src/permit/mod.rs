@@ -48,7 +48,7 @@ use crate::{
 /// use actix_crawler::permit::Gate;
 /// ```
 /// ```compile_fail,E0603
-/// use actix_crawler::throttle::Throttle;
+/// use actix_crawler::conduct::throttle::Throttle;
 /// ```
 ///
 /// It is worth nothing without the crate's own sender, which nobody else can name:

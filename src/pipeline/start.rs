@@ -8,7 +8,7 @@ use std::{
 use actix::ArbiterHandle;
 
 use super::NamedFields;
-use crate::feed::{Opening, Outputs, Temporary};
+use crate::feed::{Opening, Outputs, Streams, Temporary};
 
 /// The circumstances of a pipeline's start.
 ///
@@ -40,6 +40,8 @@ pub(crate) struct CrawlStart {
     pub state: Option<(PathBuf, String)>,
     /// The pipeline's folder for what it needs no longer than the crawl; the same in each of its starts.
     pub temporary: Temporary,
+    /// What the pipeline has written to outputs that cannot be read again; the same in each of its starts.
+    pub streams: Streams,
     /// The files of all outputs of the crawl.
     pub outputs: Outputs,
     /// What feeds have found of the fields that they name.
@@ -105,6 +107,11 @@ impl Start {
     /// Returns the folder for what the pipeline needs no longer than the crawl.
     pub(crate) fn temporary(&self) -> &Temporary {
         &self.crawl.temporary
+    }
+
+    /// Returns what the pipeline has written to outputs that cannot be read again.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.crawl.streams
     }
 
     /// Returns the files of all outputs of the crawl.

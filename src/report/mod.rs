@@ -134,8 +134,8 @@ impl Report {
         self.stats.ledger.failed
     }
 
-    /// Makes an error of a crawl that failed on its way, so that a program can end with it: its output broke, its state
-    /// could not be written. A crawl that was stopped, or that had pages that failed, is none.
+    /// Makes an error of a crawl that failed, so that a program can end with it: its output broke, its state could not be
+    /// written, or every URL that it asked for failed. A crawl that was stopped, or of which some pages failed, is none.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;
@@ -152,8 +152,15 @@ impl Report {
     /// # Errors
     /// [`Error::Crawl`] with the reason.
     pub fn check(&self) -> Result<()> {
-        let why = || self.failure.clone().unwrap_or_else(|| "its report says more".to_owned());
-        if self.ended == Ended::Failed { Err(Error::Crawl(why())) } else { Ok(()) }
+        if self.ended == Ended::Failed {
+            return Err(Error::Crawl(self.failure.clone().unwrap_or_else(|| "its report says more".to_owned())));
+        }
+        if self.pages() > 0 || self.failed() == 0 {
+            return Ok(());
+        }
+        let first = self.stats.first_failures.values().next();
+        let first = first.map_or_else(String::new, |first| format!(", such as {}: {}", first.url, first.detail));
+        Err(Error::Crawl(format!("no page came, and {} failed{first}", Counted(self.failed(), "URL"))))
     }
 
     /// Tells whether the crawl was resumed and ended because everything that its state knows had been fetched before.

@@ -86,8 +86,8 @@ impl Report {
     fn fmt_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stats = &self.stats;
         line(f, "pages", self.pages())?;
-        if stats.items != self.pages() {
-            line(f, "items", stats.items)?;
+        if self.pages() > 0 || stats.items > 0 {
+            writeln!(f, "{:<28} {:>10}", "items", Grouped(stats.items))?;
         }
         line(f, "failed", self.failed())?;
         for (reason, count) in stats.counts_below("failed").into_iter().take(MAX_REASONS_SHOWN) {

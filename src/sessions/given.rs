@@ -49,8 +49,8 @@ impl Given {
             return 0;
         }
         let one = |cookie: &SessionCookie| {
-            let SessionCookie { name, value, domain, path, .. } = cookie;
-            format!("{name}\n{value}\n{domain}\n{path}\n{:?}\n", cookie.expires)
+            let SessionCookie { name, value, domain, host_only, path, secure, http_only, expires } = cookie;
+            format!("{name}\n{value}\n{domain}\n{path}\n{expires:?}\n{host_only} {secure} {http_only}\n")
         };
         xxh3_64(self.cookies.iter().map(one).collect::<String>().as_bytes())
     }
@@ -108,5 +108,30 @@ impl Saved {
     pub fn of(sessions: impl Iterator<Item = (String, u64, Vec<SessionCookie>)>) -> Self {
         let sessions = sessions.map(|(name, given, cookies)| (name, SavedSession { given, cookies }));
         Self { version: VERSION, sessions: sessions.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: a cookie that was corrected by one of these was what had been given already, so the saved one replaced it.
+    #[test]
+    fn cookies_that_differ_in_any_field_are_others() {
+        let cookie = || SessionCookie::new("name", "value", "example.org");
+        let mut cookies = vec![cookie(); 8];
+        cookies[1].name.push('x');
+        cookies[2].value.push('x');
+        cookies[3].domain.push('x');
+        cookies[4].path.push('x');
+        cookies[5].secure ^= true;
+        cookies[6].http_only ^= true;
+        cookies[7].host_only ^= true;
+        let mut expires = cookie();
+        expires.expires = Some(7);
+        cookies.push(expires);
+        let of = |cookie: SessionCookie| Given { name: String::new(), cookies: vec![cookie] }.digest();
+        let digests: std::collections::BTreeSet<_> = cookies.into_iter().map(of).collect();
+        assert_eq!(digests.len(), 9);
     }
 }

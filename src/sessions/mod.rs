@@ -134,8 +134,8 @@ mod pool;
 mod saved;
 mod session;
 mod settings;
+mod shared;
 mod slot;
-mod storage;
 
 pub use self::{
     cookie::SessionCookie,

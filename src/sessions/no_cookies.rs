@@ -46,7 +46,7 @@ impl Cookies {
     }
 
     /// Returns nothing.
-    pub fn list(&self) -> Vec<SessionCookie> {
+    pub fn list(&self, _: Option<u64>) -> Vec<SessionCookie> {
         Vec::new()
     }
 

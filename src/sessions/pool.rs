@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -15,9 +15,8 @@ use super::{
     cookies::{self, AllCookies, Cookies},
     given::Given,
     name,
-    saved::Saved,
+    shared::{Shared, Slots, Storage},
     slot::{RefusedBy, Slot, SlotRules, Use},
-    storage::Storage,
 };
 use crate::{
     clock,
@@ -43,31 +42,6 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct SessionPool(Arc<Shared>);
-
-/// What all sessions share.
-pub struct Shared {
-    rules: SlotRules,
-    blocked_by: Vec<u16>,
-    blocked_at: Vec<String>,
-    slots: Mutex<Slots>,
-    /// Is notified when a log-in has ended.
-    news: Notify,
-    cookies_in_all: Arc<AllCookies>,
-    storage: Option<Storage>,
-    /// How many requests log-ins have sent to each domain.
-    log_in_requests: Mutex<BTreeMap<Domain, u64>>,
-}
-
-/// The most domains that the requests of log-ins are counted for: a log-in asks one or two.
-const MAX_LOG_IN_DOMAINS: usize = 1_000;
-
-struct Slots {
-    by_name: BTreeMap<Arc<str>, Slot>,
-    /// How many are in the pool.
-    members: usize,
-    /// The member whose turn is next.
-    turn: usize,
-}
 
 /// Which session serves a request.
 #[derive(Debug)]
@@ -286,7 +260,8 @@ impl SessionPool {
     }
 
     fn session(&self, name: &Arc<str>, slot: &Slot) -> Session {
-        Session { shared: self.0.clone(), name: name.clone(), cookies: slot.cookies.clone(), proxy: slot.proxy.clone() }
+        let (name, cookies, proxy) = (name.clone(), slot.cookies.clone(), slot.proxy.clone());
+        Session { shared: self.0.clone(), name, cookies, proxy, came_by: None }
     }
 }
 
@@ -356,58 +331,6 @@ impl Drop for LogInTurn {
     fn drop(&mut self) {
         if !self.has_ended {
             self.end_with(Err("it was broken off".to_owned()));
-        }
-    }
-}
-
-impl Shared {
-    /// Takes note that cookies have changed.
-    pub(super) fn have_changed(self: &Arc<Self>) {
-        if let Some(storage) = &self.storage {
-            storage.save_soon(self);
-        }
-    }
-
-    pub(super) fn log_in_requested(&self, domain: &Domain) {
-        let mut requests = self.log_in_requests();
-        if requests.len() < MAX_LOG_IN_DOMAINS || requests.contains_key(domain) {
-            *requests.entry(domain.clone()).or_default() += 1;
-        }
-    }
-
-    fn log_in_requests(&self) -> MutexGuard<'_, BTreeMap<Domain, u64>> {
-        // Nothing that is done under it panics.
-        self.log_in_requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn save_changes(&self) -> Result<()> {
-        self.storage.as_ref().map_or(Ok(()), |storage| storage.save_changes(|| self.saved()))
-    }
-
-    fn saved(&self) -> Saved {
-        // Listed without the lock, which every request takes.
-        let slots: Vec<_> = {
-            let slots = self.slots();
-            slots.by_name.iter().map(|(name, slot)| (name.to_string(), slot.given, slot.cookies.clone())).collect()
-        };
-        Saved::of(slots.into_iter().map(|(name, given, cookies)| (name, given, cookies.list())))
-    }
-
-    fn fresh(&self) -> Arc<Cookies> {
-        Cookies::new(&self.cookies_in_all)
-    }
-
-    fn slots(&self) -> MutexGuard<'_, Slots> {
-        // Nothing that is done under it panics.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Shared {
-    /// A client has no end but this.
-    fn drop(&mut self) {
-        if let Err(error) = self.save_changes() {
-            tracing::warn!(%error, "the cookies of sessions could not be saved");
         }
     }
 }

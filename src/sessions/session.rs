@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::{DEFAULT, SessionCookie, cookies::Cookies, name, pool::Shared};
+use super::{DEFAULT, SessionCookie, cookies::Cookies, name, shared::Shared};
 use crate::{
     domain::Domain,
     error::{Error, Result},
@@ -34,6 +34,8 @@ pub struct Session {
     pub(super) name: Arc<str>,
     pub(super) cookies: Arc<Cookies>,
     pub(super) proxy: Option<Arc<str>>,
+    /// The proxy that its page came by.
+    pub(super) came_by: Option<u64>,
 }
 
 impl Session {
@@ -42,23 +44,24 @@ impl Session {
         &self.name
     }
 
-    /// Returns its cookies that have not expired.
+    /// Returns its cookies that have not expired. Of the default session, which is another visitor through each proxy, these
+    /// are what it was given and what servers have set by the proxy that the page came by; without a page, directly.
     pub fn cookies(&self) -> Vec<SessionCookie> {
-        self.cookies.list()
+        self.cookies.list(self.keyed_by(self.came_by))
     }
 
     /// Returns the value of the first cookie of this name, whatever its domain.
     pub fn value(&self, name: &str) -> Option<String> {
-        self.cookies.list().into_iter().find(|cookie| cookie.name == name).map(|cookie| cookie.value)
+        self.cookies().into_iter().find(|cookie| cookie.name == name).map(|cookie| cookie.value)
     }
 
-    /// Sets a cookie.
+    /// Sets a cookie, for requests through all proxies.
     ///
     /// # Errors
     /// It cannot be a cookie: its name, value, domain or path has characters that none may have, it is longer than 4,096
     /// bytes, it has expired, it is one for all of a public suffix, or the domain has 50 cookies already.
     pub fn set(&self, cookie: &SessionCookie) -> Result<()> {
-        if self.cookies.add(cookie) || self.cookies.list().contains(cookie) {
+        if self.cookies.add(cookie) || self.cookies.list(None).contains(cookie) {
             self.shared.have_changed();
             return Ok(());
         }
@@ -69,6 +72,11 @@ impl Session {
     /// Counts a request of its log-in.
     pub(crate) fn log_in_requested(&self, domain: &Domain) {
         self.shared.log_in_requested(domain);
+    }
+
+    /// Returns the session as a page sees it that came by this proxy.
+    pub(crate) fn by(self, came_by: Option<u64>) -> Self {
+        Self { came_by, ..self }
     }
 
     /// Returns the proxy of its requests.
@@ -95,9 +103,10 @@ impl Session {
         have_changed
     }
 
-    /// The default session is nobody's: through each proxy it is another visitor. One that is named is the same everywhere.
+    /// The default session is nobody's: through each proxy it is another visitor. One that is named, or has a proxy of its
+    /// own, is the same everywhere.
     fn keyed_by(&self, proxy: Option<u64>) -> Option<u64> {
-        proxy.filter(|_| &*self.name == DEFAULT)
+        proxy.filter(|_| &*self.name == DEFAULT && self.proxy.is_none())
     }
 }
 

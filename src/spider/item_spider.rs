@@ -1,6 +1,13 @@
 //! ItemSpider: a spider that makes items by their `Extract` alone. Knows no fields.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{Parsed, Spider};
 use crate::{
@@ -37,29 +44,73 @@ use crate::{
 /// ```
 ///
 /// A page that lacks a required field fails, and the report names the field. Where only some pages have items, name those by
-/// [`ItemSpider::only`]. What is no selector or no pattern, also in the fields of the struct, is an error when the crawl starts.
+/// [`ItemSpider::only`]. What is no selector or no pattern, also in the fields of the struct, is an error when the crawl starts;
+/// what finds nothing on any page is a warning of the report.
 #[must_use = "it is given to `Crawler::new`"]
 pub struct ItemSpider<I> {
-    each: Option<String>,
-    only: Vec<Pattern>,
-    follow: Vec<String>,
+    each: Option<Choice<String>>,
+    only: Vec<Choice<Pattern>>,
+    follow: Vec<Choice<String>>,
     rank: Option<Arc<Rank>>,
     /// What is no pattern, and why: told by [`Spider::check`].
     wrong: Option<String>,
+    /// Whether a page has come.
+    has_parsed: Choice<()>,
     items: PhantomData<fn() -> I>,
 }
 
 type Rank = dyn Fn(&PageLink<'_>) -> i32 + Send + Sync;
 
+/// What chooses pages or elements, and whether it has found one.
+#[derive(Debug)]
+struct Choice<T> {
+    by: T,
+    has_found: AtomicBool,
+}
+
+impl<T> Choice<T> {
+    fn new(by: T) -> Self {
+        Self { by, has_found: AtomicBool::new(false) }
+    }
+
+    /// Takes note of whether something was found, and returns that.
+    fn found(&self, is_found: bool) -> bool {
+        // Written once, since all threads that parse share it.
+        if is_found && !self.has_found.load(Ordering::Relaxed) {
+            self.has_found.store(true, Ordering::Relaxed);
+        }
+        is_found
+    }
+
+    /// Returns what has found nothing.
+    fn idle(&self) -> Option<&T> {
+        (!self.has_found.load(Ordering::Relaxed)).then_some(&self.by)
+    }
+}
+
+impl<T: Clone> Clone for Choice<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.by.clone())
+    }
+}
+
 impl<I: Extract> ItemSpider<I> {
     /// Makes one item of each page, and follows no links.
     pub fn new() -> Self {
-        Self { each: None, only: Vec::new(), follow: Vec::new(), rank: None, wrong: None, items: PhantomData }
+        Self {
+            each: None,
+            only: Vec::new(),
+            follow: Vec::new(),
+            rank: None,
+            wrong: None,
+            has_parsed: Choice::new(()),
+            items: PhantomData,
+        }
     }
 
     /// Makes an item of each element that the CSS selector finds, such as the cards of a list.
     pub fn each(mut self, css: impl Into<String>) -> Self {
-        self.each = Some(css.into());
+        self.each = Some(Choice::new(css.into()));
         self
     }
 
@@ -67,7 +118,7 @@ impl<I: Extract> ItemSpider<I> {
     /// With several patterns, one must match.
     pub fn only(mut self, pattern: &str) -> Self {
         match pattern.parse() {
-            Ok(pattern) => self.only.push(pattern),
+            Ok(pattern) => self.only.push(Choice::new(pattern)),
             Err(error) => self.wrong = Some(Error::into_why(error)),
         }
         self
@@ -76,7 +127,7 @@ impl<I: Extract> ItemSpider<I> {
     /// Follows the links within the elements that the CSS selector finds, or that are those: `.next a`, `nav`, or `a` for all.
     /// With several selectors, the links of each.
     pub fn follow(mut self, css: impl Into<String>) -> Self {
-        self.follow.push(css.into());
+        self.follow.push(Choice::new(css.into()));
         self
     }
 
@@ -108,9 +159,9 @@ impl<I: Extract> Default for ItemSpider<I> {
 
 impl<I> Clone for ItemSpider<I> {
     fn clone(&self) -> Self {
-        let Self { each, only, follow, rank, wrong, items } = self;
-        let (each, only, follow) = (each.clone(), only.clone(), follow.clone());
-        Self { each, only, follow, rank: rank.clone(), wrong: wrong.clone(), items: *items }
+        let Self { each, only, follow, rank, wrong, has_parsed, items } = self;
+        let (each, only, follow, has_parsed) = (each.clone(), only.clone(), follow.clone(), has_parsed.clone());
+        Self { each, only, follow, rank: rank.clone(), wrong: wrong.clone(), has_parsed, items: *items }
     }
 }
 
@@ -129,18 +180,26 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
     type Item = I;
 
     fn parse(&self, page: &Response) -> Result<Parsed<I>> {
-        let has_items = self.only.is_empty() || self.only.iter().any(|pattern| pattern.is_match(page.url().as_str()));
+        self.has_parsed.found(true);
+        let url = page.url().as_str();
+        let has_items = self.only.is_empty() || self.only.iter().any(|only| only.found(only.by.is_match(url)));
         let mut parsed = match &self.each {
             _ if !has_items => Parsed::new(),
-            Some(css) => Parsed::of(I::all(page, css.as_str())?),
+            Some(each) => {
+                let items = I::all(page, each.by.as_str())?;
+                each.found(!items.is_empty());
+                Parsed::of(items)
+            }
             None => Parsed::new().item(I::extract(page)?),
         };
-        for css in &self.follow {
+        for follow in &self.follow {
             let request = |link: PageLink<'_>| match &self.rank {
                 Some(rank) => Request::from(link).priority(rank(&link)),
                 None => Request::from(link),
             };
-            parsed.visit(page.links().within(css.as_str())?.map(request));
+            let before = parsed.requests().len();
+            parsed.visit(page.links().within(follow.by.as_str())?.map(request));
+            follow.found(parsed.requests().len() > before);
         }
         Ok(parsed)
     }
@@ -150,9 +209,32 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
             return Err(Error::setting("ItemSpider::only", wrong));
         }
         let empty = Document::parse("");
-        for css in self.each.iter().chain(&self.follow) {
-            empty.select(css.as_str())?;
+        for choice in self.each.iter().chain(&self.follow) {
+            empty.select(choice.by.as_str())?;
         }
         Ok(I::check()?)
+    }
+
+    /// Names the selectors and patterns that have found nothing on any page.
+    fn warnings(&self) -> Vec<String> {
+        if self.has_parsed.idle().is_some() {
+            return Vec::new();
+        }
+        let of_pages = if self.only.is_empty() { "page" } else { "page that only() names" };
+        let no_page = self
+            .only
+            .iter()
+            .filter_map(Choice::idle)
+            .map(|only| format!("no page has a URL that only({:?}) matches", only.to_string()));
+        let had_pages = self.only.is_empty() || self.only.iter().any(|only| only.idle().is_none());
+        let no_element = self
+            .each
+            .iter()
+            .filter(|_| had_pages)
+            .filter_map(Choice::idle)
+            .map(|css| format!("no {of_pages} has an element that each({css:?}) selects, so there are no items"));
+        let no_link = self.follow.iter().filter_map(Choice::idle);
+        let no_link = no_link.map(|css| format!("no page has a link within what follow({css:?}) selects"));
+        no_page.chain(no_element).chain(no_link).collect()
     }
 }

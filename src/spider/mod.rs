@@ -7,11 +7,14 @@ mod items;
 mod parsed;
 mod requests;
 
+use std::sync::Arc;
+
 #[cfg(feature = "derive")]
 pub use self::item_spider::ItemSpider;
 pub use self::{items::Items, parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
+    identity::Identity,
     outcome::Outcome,
     request::Request,
     response::Response,
@@ -118,6 +121,18 @@ pub trait Spider: Send + Sync + 'static {
     /// It cannot read pages, since a selector of it is none, for instance.
     fn check(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Returns what the report should warn of when the crawl has ended: what the spider was told to find and has found on no
+    /// page, for instance. Nothing by default.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Hears before the crawl begins by which rule it tells whether two requests are the same. A spider that remembers URLs needs
+    /// it: each is requested in the form that [`Identity::canonicalize`] gives it. Does nothing by default.
+    fn begins(&self, identity: &Arc<dyn Identity>) {
+        let _ = identity;
     }
 
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.

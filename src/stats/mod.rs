@@ -115,7 +115,7 @@ pub struct Progress {
     pub ledger: Ledger,
     /// Successful pages.
     pub pages: u64,
-    /// Files downloaded, in this process.
+    /// Files downloaded.
     pub files: u64,
     /// Bytes of bodies received on the wire.
     pub bytes: u64,

@@ -100,6 +100,7 @@
 
 mod answer;
 mod arrival;
+mod network;
 mod pages;
 mod run;
 mod saved;

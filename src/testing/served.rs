@@ -10,20 +10,13 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
 use hashbrown::HashMap;
-use tokio::io::duplex;
 
 use super::{
     Answer, Arrival,
     pages::{Pages, Reach},
-    server,
 };
-use crate::{
-    clock::virtual_time,
-    outcome::FetchError,
-    transport::{address::AddressGuard, network::Network, stream::Stream},
-};
+use crate::{clock::virtual_time, outcome::FetchError, transport::address::AddressGuard};
 
 /// A site that is being asked.
 pub struct Served {
@@ -42,9 +35,6 @@ pub struct Seen {
     /// How often each URL was asked for.
     turns: HashMap<String, usize>,
 }
-
-/// What a connection holds of the bytes on their way: as much as a socket's usual buffer.
-const BUFFER: usize = 64 * 1024;
 
 impl Served {
     /// Begins to serve pages. Every answer takes `latency` at least.
@@ -83,7 +73,7 @@ impl Served {
         self.seen.take()
     }
 
-    fn reach(&self, guard: &AddressGuard, host: &str, port: u16) -> Result<(), FetchError> {
+    pub fn reach(&self, guard: &AddressGuard, host: &str, port: u16) -> Result<(), FetchError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let refused = match bare.parse::<IpAddr>() {
             Ok(address) => guard.check(address).err().map(|refused| refused.to_string()),
@@ -95,26 +85,5 @@ impl Served {
             (None, Reach::Refused) => Err(FetchError::Connect("connection refused".into())),
             (None, Reach::Unknown) => Err(FetchError::Dns(format!("the site has no host `{host}` at port {port}"))),
         }
-    }
-}
-
-/// The site behind the connections of a thread.
-pub struct SiteNetwork(pub Rc<Served>);
-
-impl Network for SiteNetwork {
-    fn connect<'a>(
-        &'a self,
-        guard: &'a AddressGuard,
-        host: &'a str,
-        port: u16,
-        tls: bool,
-    ) -> LocalBoxFuture<'a, Result<Box<dyn Stream>, FetchError>> {
-        let connected = self.0.reach(guard, host, port).map(|()| {
-            let (ours, theirs) = duplex(BUFFER);
-            let scheme = if tls { "https" } else { "http" };
-            drop(actix_rt::spawn(server::serve(theirs, scheme, self.0.clone())));
-            Box::new(ours) as Box<dyn Stream>
-        });
-        std::future::ready(connected).boxed_local()
     }
 }

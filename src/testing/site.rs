@@ -11,12 +11,7 @@ use std::{
 
 use url::Url;
 
-use super::{
-    Answer, Arrival, Crawled, Run,
-    pages::Pages,
-    served::{Served, SiteNetwork},
-    simulation::simulate,
-};
+use super::{Answer, Arrival, Crawled, Run, network::SiteNetwork, pages::Pages, served::Served, simulation::simulate};
 use crate::{
     clock::virtual_time,
     crawler::Crawler,

@@ -1,5 +1,6 @@
 //! Text: how durations, times, bytes, names and panics are written for people and for files. Knows nothing of crawls.
 
+pub(crate) mod device_name;
 pub(crate) mod durations;
 pub(crate) mod hexadecimal;
 pub(crate) mod masked;

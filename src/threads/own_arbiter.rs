@@ -1,5 +1,7 @@
 //! OwnArbiter: the thread that an actor has to itself, or shares with one that it works with all the time. Knows no actor.
 
+use std::panic::resume_unwind;
+
 use actix::{Arbiter, ArbiterHandle};
 
 use crate::clock;
@@ -14,9 +16,17 @@ pub struct OwnArbiter {
 
 impl OwnArbiter {
     /// Starts a thread.
+    ///
+    /// # Panics
+    /// With the `io::Error` itself where the system gives no thread, or no files for its runtime.
     #[allow(clippy::new_without_default, reason = "it starts a thread")]
     pub fn new() -> Self {
-        if clock::is_virtual() { Self::shared() } else { Self { handle: Arbiter::new().handle(), is_shared: false } }
+        if clock::is_virtual() {
+            return Self::shared();
+        }
+        // `Arbiter::new` panics with a text, so that nobody can tell whose fault it is.
+        let arbiter = Arbiter::try_new().unwrap_or_else(|error| resume_unwind(Box::new(error)));
+        Self { handle: arbiter.handle(), is_shared: false }
     }
 
     /// Takes the thread of the caller: a message to another thread costs a system call and a context switch.

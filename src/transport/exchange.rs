@@ -60,6 +60,8 @@ pub struct Exchange {
     /// Whether the request has a `Date` of its own.
     pub has_date: bool,
     permit: RefCell<Permit>,
+    /// When the gate opens for it, as far as that is known.
+    due: Cell<Instant>,
     /// Wakes the request when the gate opens, if starts are evenly spaced. Otherwise a timer does, which is cheaper and
     /// exact to a millisecond.
     alarm: Alarm,
@@ -139,6 +141,7 @@ impl Exchange {
             has_date: request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(DATE.as_str())),
             extent,
             captured: extent.keeps_wire_bytes.then(RefCell::default),
+            due: Cell::new(permit.due()),
             permit: RefCell::new(permit),
             alarm: alarm.clone(),
             called: RefCell::new(None),
@@ -193,6 +196,7 @@ impl Exchange {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
             };
+            self.due.set(not_before);
             // Virtual time has whole milliseconds, and a thread beside it would not know it.
             let is_fine = (wait < RESOLUTION || self.permit.borrow().is_even()) && !clock::is_virtual();
             if is_fine && self.call(not_before, cx.waker()) {
@@ -200,6 +204,11 @@ impl Exchange {
             }
             self.sleep.replace(Some(Box::pin(sleep_until(not_before.into()))));
         }
+    }
+
+    /// Returns when the request may be written: when its permit is due, or later if the gate has put it off.
+    pub fn due(&self) -> Instant {
+        self.due.get()
     }
 
     /// Schedules a wake-up with the alarm; false if the system cannot start its thread.

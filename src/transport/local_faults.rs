@@ -70,7 +70,7 @@ impl LocalFaults {
         let is_late = matches!(error, FetchError::Timeout { phase: Phase::Whole, .. });
         let fault = match (error, suspect) {
             (_, Some(fault)) if is_late && fault.is_shortage() => Some(fault),
-            (FetchError::Timeout { .. } | FetchError::Truncated(_), _) => {
+            (FetchError::Timeout { .. } | FetchError::Truncated(_) | FetchError::Proxy(_), _) => {
                 let was_connected = lock(&self.connected).is_some();
                 (was_connected && self.network_is_lost()).then_some(LocalFault::Network)
             }

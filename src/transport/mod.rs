@@ -280,6 +280,19 @@ impl SharedTransport {
         credentials.into_iter().chain(cookies.map(|value| (COOKIE, value)))
     }
 
+    /// Returns the headers that identify us through whichever proxy the request takes; `None` if they differ, since the
+    /// session is another visitor through each.
+    pub(crate) fn one_identity(
+        &self,
+        request: &Request,
+        session: Option<&Session>,
+    ) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let candidates = self.proxies.candidates(&request.url, request.proxy.as_deref());
+        let mut through = candidates.iter().map(|proxy| self.identity(request, session, proxy.as_deref()).collect());
+        let one: Vec<_> = through.next()?;
+        through.all(|other| other == one).then_some(one)
+    }
+
     /// Returns the deadline of a whole request.
     pub(crate) fn whole_deadline(&self) -> Duration {
         self.deadlines.whole

@@ -51,9 +51,12 @@ pub fn check() -> Result<()> {
     }
 }
 
+/// What the error of too few files is about.
+pub const SETTING: &str = "open files";
+
 fn too_few(limit: u64, least: u64) -> Error {
     Error::setting(
-        "open files",
+        SETTING,
         format!(
             "this process may have {limit} files open, and needs {least} for its threads, its outputs and one connection: \
              raise the limit, as with `ulimit -n 1024`"

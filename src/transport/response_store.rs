@@ -49,8 +49,9 @@ pub struct ResponseStoreSettings {
     /// The purpose.
     pub purpose: Purpose,
     /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, which are stored compressed as
-    /// received. A full cache removes its oldest responses; a full recording stores no more, and its crawl ends as
-    /// [`Ended::Failed`](crate::report::Ended::Failed), with how many responses it lacks.
+    /// received. A full cache removes its oldest responses, and none is stored that takes more than half of it; a full
+    /// recording stores no more, and its crawl ends as [`Ended::Failed`](crate::report::Ended::Failed), with how many
+    /// responses it lacks.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
 }
@@ -79,6 +80,9 @@ const KEY_LENGTH: usize = 32;
 
 /// As many of its digits name the folder.
 const PART_LENGTH: usize = 2;
+
+/// One response takes no more than this part of a cache, or it would cost nearly all others their place.
+const MAX_PART: u64 = 2;
 
 /// The key of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,11 +241,19 @@ impl ResponseStore {
         let label = response.label()?;
         let before = fs::metadata(&path).map_or(0, |file| file.len());
         let added = (label.len() + response.body.len()) as u64;
-        if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > self.settings.max_bytes {
-            if self.purpose() == Purpose::Record {
-                let most = self.settings.max_bytes;
+        let most = self.settings.max_bytes;
+        if self.purpose() == Purpose::Record {
+            if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > most {
                 return Err(io::Error::other(format!("it may have {most} bytes (max_bytes); allow it more")));
             }
+        } else if added > most / MAX_PART {
+            // What is there is out of date.
+            if fs::remove_file(&path).is_ok() {
+                self.forget(before);
+            }
+            let why = format!("it has {added} bytes, and one may take half of {most} (max_bytes); allow it more");
+            return Err(io::Error::other(why));
+        } else if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > most {
             self.make_room(added)?;
         }
         if let Some(folder) = path.parent() {
@@ -378,6 +390,30 @@ mod tests {
             assert!(failure.contains("may have 100000 bytes (max_bytes)") || purpose == Purpose::Cache, "{failure}");
             assert_eq!(store.warning(), None);
         }
+    }
+
+    /// Regression: it removed all others, was stored beyond the bound, and was removed again by the next.
+    #[tokio::test]
+    async fn a_response_that_takes_most_of_a_cache_costs_no_other_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path(), 100_000, Purpose::Cache);
+        let urls: Vec<_> = (0..10).map(|n| format!("https://e.org/{n}")).collect();
+        for (index, url) in urls.iter().enumerate() {
+            assert!(store.write(key(url), stored(url, &[b'x'; 8_000])).await);
+            for large in [120_000, 60_000] {
+                let name = format!("https://e.org/large/{index}");
+                assert!(!store.write(key(&name), stored(&name, &vec![b'x'; large])).await, "{large}");
+            }
+        }
+        let bodies = Bodies::new(0);
+        for url in &urls {
+            assert!(store.read(key(url), url, &bodies).await.is_some(), "{url}");
+        }
+        // What was there before is out of date.
+        assert!(!store.write(key(&urls[0]), stored(&urls[0], &[b'x'; 60_000])).await);
+        assert!(store.read(key(&urls[0]), &urls[0], &bodies).await.is_none());
+        let warning = store.warning().unwrap();
+        assert!(warning.contains("21 responses") && warning.contains("max_bytes"), "{warning}");
     }
 
     /// A cache in a folder of pictures once removed the oldest of them.

@@ -147,7 +147,7 @@ impl Tls {
     /// Negotiates TLS with `host` over a stream that leads there.
     ///
     /// # Errors
-    /// [`FetchError::Tls`], with the reason.
+    /// [`FetchError::Tls`], with the reason; [`FetchError::Truncated`] where the connection broke.
     pub async fn connect(
         &self,
         stream: Box<dyn Stream>,
@@ -161,10 +161,8 @@ impl Tls {
         let for_host = self.with_certificate.iter().find(|(pattern, _)| pattern.matches(host));
         let configs = for_host.map_or(&self.plain, |(_, configs)| configs);
         let config = if proxied { &configs.proxied } else { &configs.direct };
-        TlsConnector::from(config.clone())
-            .connect(name, stream)
-            .await
-            .map_err(|error| FetchError::Tls(tls_error::handshake(&error, host)))
+        let connecting = TlsConnector::from(config.clone()).connect(name, stream);
+        connecting.await.map_err(|error| tls_error::handshake(&error, host))
     }
 }
 

@@ -5,10 +5,12 @@ use std::{io, time::Duration};
 use tokio_rustls::rustls::{CertificateError, Error as TlsError, InvalidMessage, pki_types::UnixTime};
 
 use super::tls_verifier::SelfSigned;
+use crate::outcome::FetchError;
 
-/// Describes why the handshake with `host` failed.
-pub fn handshake(error: &io::Error, host: &str) -> String {
-    match of_tls(error) {
+/// Tells why the handshake with `host` failed. What the two sides find wrong with each other they will find again; a
+/// connection that broke has told nothing of that.
+pub fn handshake(error: &io::Error, host: &str) -> FetchError {
+    FetchError::Tls(match of_tls(error) {
         Some(TlsError::InvalidCertificate(error)) => certificate(error, host),
         Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             format!("{host} answers something other than TLS on this port; is the URL http://?")
@@ -16,10 +18,11 @@ pub fn handshake(error: &io::Error, host: &str) -> String {
         Some(error @ TlsError::AlertReceived(_)) => refusal(error),
         Some(error) => error.to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            format!("{host} closed the connection instead of speaking TLS; is the URL http://?")
+            let why = format!("{host} closed the connection instead of speaking TLS; is the URL http://?");
+            return FetchError::Truncated(why);
         }
-        None => format!("the connection broke during the TLS handshake: {error}"),
-    }
+        None => return FetchError::Truncated(format!("the connection broke during the TLS handshake: {error}")),
+    })
 }
 
 /// Describes what a server rejected after the handshake, such as a missing client certificate; `None` for any other

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{error::Result, headers::http_head};
 
-/// The archived responses of a folder. Takes about 60 bytes of memory for each.
+/// The archived responses of a folder. Takes about 80 bytes of memory for each.
 #[derive(Clone)]
 pub(crate) struct Collection {
     found: Arc<Found>,
@@ -33,8 +33,8 @@ pub(crate) struct Collection {
 struct Found {
     path: PathBuf,
     files: Vec<PathBuf>,
-    /// The latest response of each URL, by a hash of it.
-    by_url: HashMap<u128, Place>,
+    /// The response of each URL that is replayed, by a hash of it.
+    by_url: HashMap<u128, (Rank, Place)>,
     /// The first record with each payload, for those that refer to it.
     by_digest: HashMap<u128, Place>,
 }
@@ -43,6 +43,14 @@ struct Found {
 struct Place {
     file: u32,
     offset: u64,
+}
+
+/// Which response of a URL is replayed: the latest that is an answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_answer: bool,
+    /// In 14 digits: the names of files of several writers do not tell which is the later one.
+    received: u64,
 }
 
 /// A response that is about to be read.
@@ -92,10 +100,9 @@ impl Collection {
                     continue;
                 }
                 let key = xxh3_128(canonical(&entry.url).as_bytes());
-                if is_refusal(entry) {
-                    by_url.entry(key).or_insert(place);
-                } else {
-                    by_url.insert(key, place);
+                let rank = Rank::of(entry);
+                if by_url.get(&key).is_none_or(|(known, _)| *known <= rank) {
+                    by_url.insert(key, (rank, place));
                 }
             }
         }
@@ -113,7 +120,8 @@ impl Collection {
     /// # Errors
     /// Its record cannot be read.
     pub async fn find(&self, url: &str) -> Result<Option<Opened>, String> {
-        let Some(place) = self.found.by_url.get(&xxh3_128(canonical(url).as_bytes())).copied() else { return Ok(None) };
+        let key = xxh3_128(canonical(url).as_bytes());
+        let Some((_, place)) = self.found.by_url.get(&key).copied() else { return Ok(None) };
         let (found, url) = (self.found.clone(), url.to_owned());
         let opened = self.threads.spawn_blocking(move || found.open(place, &url)).await;
         opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
@@ -139,14 +147,19 @@ fn warcs_in(folder: &Path) -> Vec<PathBuf> {
     };
     let listed = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
     let mut files: Vec<_> = listed.filter(is_warc).collect();
-    // Their names tell when they were written.
+    // Of two responses within a second, the later one is in the later file: names begin with the time.
     files.sort();
     files
 }
 
-/// What a server says while it refuses is not the page's content.
-fn is_refusal(entry: &Entry) -> bool {
-    matches!(entry.status.as_deref(), Some("429" | "503"))
+impl Rank {
+    fn of(entry: &Entry) -> Self {
+        // What a server says while it refuses is not the page's content. What is not modified has its content in the record
+        // before, or in one of another archive.
+        let has_content = !matches!(entry.status.as_deref(), Some("304" | "429" | "503"));
+        let refers_to_nothing = entry.mime.as_deref() == Some("warc/revisit") && entry.digest.is_none();
+        Self { is_answer: has_content && !refers_to_nothing, received: entry.timestamp.parse().unwrap_or(0) }
+    }
 }
 
 impl Found {

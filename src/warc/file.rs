@@ -10,7 +10,10 @@ use std::{
 
 use super::{index::write_index_as, reader::Reader};
 use crate::{
-    disk::linked_file::{is_removed, removed},
+    disk::{
+        file_lock::is_held,
+        linked_file::{is_removed, removed},
+    },
     error::{Error, Result},
 };
 
@@ -41,12 +44,13 @@ impl WarcFile {
             if dir.join(&name).exists() {
                 continue;
             }
-            match OpenOptions::new().append(true).create_new(true).open(&path) {
+            // Windows locks no file that is open for appending alone.
+            match OpenOptions::new().read(true).append(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::file(&path, error)),
                 Ok(file) => {
                     // Only who repairs it holds it as well, for a moment, and removes an empty one.
-                    if file.try_lock().is_ok() && path.exists() {
+                    if !is_held(&file.try_lock()) && path.exists() {
                         return Ok(Self { file, path, name, length: 0, torn: false });
                     }
                 }
@@ -128,7 +132,11 @@ fn repair(path: &Path, name: &str) -> Result<()> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(()),
-        Err(TryLockError::Error(error)) => return Err(wrong(error)),
+        // Without locks nobody knows whether a crawl still writes it. It can be read as it is.
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %path.display(), %error, "an archive stays open: its file system has no locks");
+            return Ok(());
+        }
     }
     let (whole, records, damage) = measure(path)?;
     let length = file.metadata().map_err(wrong)?.len();

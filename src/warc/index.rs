@@ -15,6 +15,7 @@ use super::{
     url_key::{canonical, url_key},
 };
 use crate::{
+    disk::replaced_file::replace,
     error::{Error, Result},
     headers::http_head,
 };
@@ -157,7 +158,7 @@ pub(super) fn write_index_as(path: &Path, name: &OsStr) -> Result<PathBuf> {
             file.write_all(entry.line(&name.to_string_lossy()).as_bytes())?;
         }
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&aside, &index)
+        replace(&aside, &index)
     };
     write().map_err(|error| {
         // If removing fails too, the file remains but is never read.

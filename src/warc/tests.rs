@@ -159,6 +159,30 @@ async fn a_payload_that_was_archived_is_referred_to_and_found_in_a_replay() {
     }
 }
 
+/// An older answer was once replayed, since the name of its file came later.
+#[tokio::test]
+async fn the_latest_answer_is_replayed_whatever_its_file_is_called_and_no_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let hour = Duration::from_secs(3_600);
+    for (name, hours, status, body) in [
+        ("c", 0, "200 OK", "first"),
+        ("b", 2, "200 OK", "latest"),
+        ("a", 1, "200 OK", "second"),
+        ("d", 3, "304 Not Modified", ""),
+        ("e", 4, "503 Service Unavailable", "later"),
+    ] {
+        let warc = Warc::to(dir.path()).file_name(format!("{name}-{{time}}-{{serial}}.warc.gz"));
+        let archive = Archive::open(&warc, &Handle::current()).unwrap();
+        let of = exchange("https://e.org/", body.as_bytes());
+        let head = format!("HTTP/1.1 {status}\r\n\r\n").into_bytes();
+        archive.write(Exchange { began: of.began + hours * hour, head, ..of }).await.unwrap();
+        archive.close().await;
+    }
+    let replay = Collection::open(dir.path(), &Handle::current()).unwrap().unwrap();
+    let opened = replay.find("https://e.org/").await.unwrap().unwrap();
+    assert!(replay.read(opened).await.unwrap().block.ends_with(b"latest"));
+}
+
 /// The page was once not found, since the record that has its body is the answer to a form.
 #[tokio::test]
 async fn a_payload_that_a_form_was_answered_with_is_found_for_the_page_that_refers_to_it() {

@@ -4,7 +4,10 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -47,6 +50,24 @@ impl Server {
     pub fn https(config: ServerConfig, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let config = Arc::new(config);
         Self::start(move |stream, heads| {
+            let tls = ServerConnection::new(config.clone()).unwrap();
+            converse(StreamOwned::new(tls, stream), heads, &answer);
+        })
+    }
+
+    /// Resets its first connections within the handshake, and answers HTTP over TLS on the others.
+    pub fn https_after_resets(
+        resets: usize,
+        config: ServerConfig,
+        answer: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        let (config, connections) = (Arc::new(config), AtomicUsize::new(0));
+        Self::start(move |mut stream, heads| {
+            if connections.fetch_add(1, Ordering::Relaxed) < resets {
+                // Closed with unread bytes, a socket resets its connection.
+                let _ = stream.read(&mut [0]);
+                return;
+            }
             let tls = ServerConnection::new(config.clone()).unwrap();
             converse(StreamOwned::new(tls, stream), heads, &answer);
         })

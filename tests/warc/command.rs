@@ -180,3 +180,29 @@ fn poll_archives_what_it_asks_and_closes_the_file() {
     assert_eq!(archived_in(&archive), BTreeSet::from(urls));
     assert_eq!(files(&archive).len(), 2, "the file and its index");
 }
+
+/// An archive was once emptied by what was to be read from it.
+#[test]
+fn an_extract_that_cannot_be_whole_leaves_its_output_as_it_was() {
+    let site = serve(|path, _| match path {
+        "/torn" => crate::site::answer("Content-Encoding: gzip\r\n", &gzip(&"text ".repeat(9_000))[..40]),
+        _ => html("<p>whole"),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("archive").to_str().unwrap().to_owned();
+    let (torn, whole) = (site.url("/torn"), site.url("/whole"));
+    run(&["crawl", &torn, &whole, "--allow-private", "--robots", "ignore", "--depth", "0", "--warc", &archive]);
+    let warc =
+        files(Path::new(&archive)).into_iter().find(|file| file.extension().is_some_and(|is| is == "gz")).unwrap();
+    let before = fs::read(&warc).unwrap();
+    let (warc, output) = (warc.to_str().unwrap(), folder.path().join("page.html").to_str().unwrap().to_owned());
+    let onto_itself = run(&["warc", "extract", warc, &whole, "-o", warc]);
+    assert_eq!(onto_itself.status.code(), Some(2), "{}", String::from_utf8_lossy(&onto_itself.stderr));
+    assert!(fs::read(warc).unwrap() == before, "the archive is as it was");
+    fs::write(&output, "an earlier page, which is longer than the next one").unwrap();
+    let broken = run(&["warc", "extract", warc, &torn, "-o", &output]);
+    assert_eq!(broken.status.code(), Some(1), "{}", String::from_utf8_lossy(&broken.stderr));
+    assert!(fs::read_to_string(&output).unwrap().starts_with("an earlier page"));
+    assert!(run(&["warc", "extract", warc, &whole, "-o", &output]).status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "<p>whole");
+}

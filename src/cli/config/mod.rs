@@ -129,8 +129,8 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
         seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
     }
     let of_settings = std::mem::take(&mut settings.seeds);
-    if seeds.is_empty() {
-        // Seeds on the command line replace the file's.
+    // Seeds on the command line replace the file's, also where a file of them has none.
+    if options.urls.is_empty() && options.seeds.is_none() {
         seeds = parsed(&of_settings)?;
     }
     if seeds.is_empty() {

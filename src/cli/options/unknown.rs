@@ -51,7 +51,7 @@ const FOREIGN: [Foreign; 16] = [
     },
     Foreign { names: &["no-robots", "ignore-robots"], option: "robots", tip: "write --robots ignore" },
     Foreign {
-        names: &["css", "extract", "selector", "field"],
+        names: &["css", "extract", "selector"],
         option: "select",
         tip: "write --select NAME=CSS, or NAME=CSS@ATTRIBUTE",
     },

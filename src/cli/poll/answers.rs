@@ -2,17 +2,13 @@
 
 use std::{
     borrow::Cow,
-    fs::{self, File},
+    fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use actix_crawler::{
-    Error,
-    client::Response,
-    internals::{LinkedFile, escape_json},
-};
+use actix_crawler::{Error, client::Response, internals::escape_json};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,6 +16,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         exit::{Failure, in_options},
+        kept_file::KeptFile,
         options::PollOptions,
         terminal,
     },
@@ -67,18 +64,15 @@ struct AnswerLine<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Opens the output.
+    /// Opens the output. What is in it is kept until the first answer.
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn create(options: &'a PollOptions) -> Result<Self, Failure> {
+    pub fn open(options: &'a PollOptions) -> Result<Self, Failure> {
         let path = options.output.as_deref().filter(|path| path.as_os_str() != "-");
         let to: Box<dyn Write> = match path {
             None => Box::new(io::stdout()),
-            Some(path) => {
-                let file = File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?;
-                Box::new(LinkedFile::of(file))
-            }
+            Some(path) => Box::new(KeptFile::open("-o", path)?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
         let on_terminal = terminal::is_terminal(path);

@@ -50,19 +50,19 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     refuse_private(&urls, &transport.guard)?;
     watch::end_at_the_second_signal()?;
     refuse_shared(options)?;
+    refuse_stdout("--summary", options.summary.as_deref())?;
     let tally = Tally::new(options.rate, transport.deadlines.whole);
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
     }
-    let mut answers = Answers::create(options)?;
-    refuse_stdout("--summary", options.summary.as_deref())?;
-    let file = options.summary.clone().map(SummaryFile::open).transpose()?;
+    let mut answers = Answers::open(options)?;
+    let summary_to = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
         let polled = poll(options, &client, input, tally, &mut answers).await;
         client.close_archive().await?;
         let (summary, interrupted) = polled?;
-        if let Some(file) = file {
+        if let Some(file) = summary_to {
             file.write(&summary)?;
         }
         Ok(match (interrupted, summary.failed) {
@@ -73,7 +73,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     })
 }
 
-/// Refuses a file that is named twice, before the output is emptied.
+/// Refuses a file that is named twice, before any is opened.
 fn refuse_shared(options: &PollOptions) -> Result<(), Failure> {
     let mut named = NamedFiles::default();
     for argument in &options.urls {

@@ -61,6 +61,9 @@ const MIN_EVEN_INTERVAL: Duration = Duration::from_millis(4);
 /// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
 const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
+/// More starts than any window counts: see [`Throttle::assume_asked`].
+const ASSUMED: u64 = 1 << 32;
+
 /// How many starts a forecast follows one by one: they take a tenth of a millisecond. A quota that ends, or a burst, shows
 /// in them.
 const FORECAST_STEPS: u64 = 2_000;
@@ -242,14 +245,18 @@ impl Throttle {
     /// Assumes that an earlier process made as many requests as were lawful up to `at`.
     ///
     /// An evenly spaced rate continues evenly. If the rate allows bursts, or its window is short enough that waiting
-    /// costs little, the window counts as full. Actual starts later than `at` are kept.
+    /// costs little, the window counts as full. Under limits that are set later, it counts as full with what was lawful
+    /// under these. Actual starts later than `at` are kept.
     pub(crate) fn assume_asked(&mut self, at: Instant) {
         if self.last_start >= Some(at) {
             return;
         }
+        let apart = self.starts().map_or(self.least_apart(), |starts| starts.apart);
         (self.last_start, self.last_end) = (Some(at), Some(at));
-        let Some(window) = self.limits.rate.window() else { return };
+        self.made = self.made.max(ASSUMED);
         let past = self.past.get_or_insert_default();
+        past.before = Some(Starts { made: self.made, last: at, apart });
+        let Some(window) = self.limits.rate.window() else { return };
         past.grid = Some(at + window.interval());
         if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
             past.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
@@ -318,6 +325,13 @@ impl Throttle {
         let Some(past) = &self.past else { return 0 };
         let later = past.starts.len() - past.starts.partition_point(|start| *start <= at);
         u32::try_from(later).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how many requests started of late, per second: those within the rate's window; 0 without a rate.
+    pub(crate) fn starts_per_second(&self, now: Instant) -> f64 {
+        let Some(window) = self.limits.rate.window() else { return 0.0 };
+        let from = now.checked_sub(window.per).unwrap_or(now);
+        f64::from(self.started_since(from)) / window.per.as_secs_f64()
     }
 
     /// Returns until when the domain cools.

@@ -209,6 +209,23 @@ fn starts_made_under_the_old_rate_count_under_the_new() {
     }
 }
 
+/// Regression: a crawl that was resumed, and then told to be slower, made all starts of the new window at once.
+#[test]
+fn what_an_earlier_process_may_have_asked_counts_under_limits_that_are_set_later() {
+    let now = Instant::now();
+    let hourly = Limits::rate(Rate::per_hour(10).burst(10));
+    let mut throttle = Throttle::new(spaced(1_000 * MS, 1));
+    throttle.assume_asked(now);
+    throttle.set_limits(hourly);
+    let due = throttle.grant(now + 2_000 * MS, now + 4_000_000 * MS).unwrap();
+    assert!(due > now + 3_590_000 * MS, "ten may have been made in the ten seconds before: {:?}", due - now);
+    throttle.release(now, false);
+    let mut seldom = Throttle::new(spaced(1_800_000 * MS, 1));
+    seldom.assume_asked(now);
+    seldom.set_limits(hourly);
+    assert!(seldom.grant(now + 2_000 * MS, now + 3_000 * MS).is_ok(), "at most three were lawful in that hour");
+}
+
 #[test]
 fn a_domain_that_is_slowed_keeps_the_spacing_until_it_may_hurry() {
     let mut world = World::new(Limits::rate(Rate::per_second(100)));

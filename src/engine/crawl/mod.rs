@@ -88,6 +88,9 @@ pub enum Mode {
     Stopping,
 }
 
+/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
+pub const MAX_SEEDS_AT_ONCE: usize = 1_000;
+
 /// The parts that a crawl is made of.
 pub struct CrawlParts {
     /// The politeness settings, which may change.
@@ -141,10 +144,14 @@ impl Crawl {
     /// Creates a crawl from its parts.
     pub fn new(mut parts: CrawlParts) -> Self {
         let politeness = parts.politeness.borrow().clone();
+        let is_durable = parts.frontier.durable().is_some();
+        if is_durable {
+            parts.budget.count_all();
+        }
         Self {
             failures: Failures::new(&politeness),
             resting: Resting::default(),
-            durability: Durability::new(parts.frontier.durable().is_some()),
+            durability: Durability::new(is_durable),
             intake: Intake::new(parts.admission, parts.retry),
             granter: Granter::new(politeness, parts.budget, parts.robots, parts.sitemaps, parts.pool, parts.returned),
             accounts: Accounts::new(parts.log, parts.streams),
@@ -218,6 +225,14 @@ impl Crawl {
     fn recall(&mut self, domain: &Domain, history: &DomainHistory, now: Instant, time: SystemTime) {
         self.granter.budget.resume_domain(domain, history.pages);
         past::recall(history, domain, &mut self.domains, self.accounts.evidence(), now, time);
+    }
+
+    /// Admits the seeds that the crawl begins with, which may be millions: the store looks up a part of them at a time.
+    pub fn begin(&mut self, seeds: Vec<Candidate>, now: Instant) {
+        let mut seeds = seeds.into_iter();
+        while seeds.len() > 0 {
+            self.seed(seeds.by_ref().take(MAX_SEEDS_AT_ONCE).collect(), None, now);
+        }
     }
 
     /// Admits seeds; their hosts extend the scope. With a durable frontier, `answer` gets the results once they are

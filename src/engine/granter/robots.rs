@@ -129,8 +129,7 @@ impl Granter {
         kept: Option<durable::StoredRobotsFile>,
         time: SystemTime,
     ) {
-        let age = |fetched_at_ms| since_1970(time).saturating_sub(Duration::from_millis(fetched_at_ms));
-        let file = kept.map(|kept| (kept.body, age(kept.fetched_at_ms)));
+        let file = kept.and_then(|kept| Some((kept.body, age(kept.fetched_at_ms, time)?)));
         let follow_ups = self.robots.found(ticket, file, turn.now);
         self.follow(turn, follow_ups, time);
     }
@@ -262,6 +261,25 @@ impl Granter {
     }
 }
 
+/// Returns how old a file is; `None` if it was fetched while the clock was ahead: then nobody knows.
+fn age(fetched_at_ms: u64, time: SystemTime) -> Option<Duration> {
+    since_1970(time).checked_sub(Duration::from_millis(fetched_at_ms))
+}
+
 fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: a file from the future was new each day, until the calendar had caught up.
+    #[test]
+    fn a_robots_file_from_the_future_is_asked_for_again() {
+        let day = Duration::from_secs(86_400);
+        let now = UNIX_EPOCH + 20_000 * day;
+        assert_eq!(age(19_999 * 86_400_000, now), Some(day));
+        assert_eq!(age(20_001 * 86_400_000, now), None);
+    }
 }

@@ -238,6 +238,9 @@ impl Intake {
         if let (Fate::Final, Outcome::Ok, Extracted::Page { version: Some(version), .. }) = (fate, &outcome, &content) {
             counts.extend(self.fetched(turn, &leased.request, *version, time));
         }
+        if fate == Fate::Final {
+            self.include_target(turn, &leased.request, &outcome);
+        }
         let is_redirect_to_seen = matches!(outcome, Outcome::Redirect { .. })
             && found.first().is_some_and(|target| self.admission.has_answered(&*turn.frontier, target, turn.now));
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
@@ -265,6 +268,19 @@ impl Intake {
             Self::note_left_out(turn, &domain, &leased.request, content);
         }
         domain
+    }
+
+    /// Adds the host to the scope to which a seed redirects.
+    fn include_target(&mut self, turn: &mut Turn<'_>, seed: &Request, outcome: &Outcome) {
+        if let Outcome::Redirect { to, .. } = outcome
+            && seed.depth == 0
+            && seed.kind() == Kind::Page
+        {
+            self.admission.include(to);
+            if let Some(store) = turn.frontier.durable() {
+                store.include(to);
+            }
+        }
     }
 
     /// Records what a page is like now. Returns what to count.
@@ -334,15 +350,7 @@ impl Intake {
         mut found: Vec<Candidate>,
     ) {
         match outcome {
-            Outcome::Ok => {}
-            Outcome::Redirect { to, .. } => {
-                if leased.request.depth == 0 && leased.request.kind() == Kind::Page {
-                    self.admission.include(to);
-                    if let Some(store) = turn.frontier.durable() {
-                        store.include(to);
-                    }
-                }
-            }
+            Outcome::Ok | Outcome::Redirect { .. } => {}
             outcome => {
                 if leased.request.kind() != Kind::File
                     && let Some(store) = turn.frontier.durable()

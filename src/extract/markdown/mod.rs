@@ -7,7 +7,6 @@ mod elements;
 pub(super) mod escape;
 mod inline;
 mod links;
-mod lists;
 mod table;
 mod writer;
 

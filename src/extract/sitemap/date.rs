@@ -61,7 +61,7 @@ pub enum Precision {
 /// assert_eq!("yesterday".parse::<W3cDate>(), Err(NoDate));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no date in a form that sitemaps or feeds use")]
+#[error("this is no date in a form that sitemaps or feeds use; write it like 2026-02-01 or 2026-02-01T12:30:00Z")]
 pub struct NoDate;
 
 impl FromStr for W3cDate {
@@ -117,6 +117,9 @@ impl W3cDate {
     }
 }
 
+/// Where the years with four digits end, in seconds since 1970: humantime formats nothing later.
+const YEAR_10000: u64 = 253_402_300_800;
+
 /// The parts of a date.
 #[derive(Clone, Copy)]
 struct Parts {
@@ -143,7 +146,9 @@ impl Parts {
         }
         let seconds =
             days_since_1970(self.year, self.month, self.day) * 86_400 + self.seconds - self.offset_minutes * 60;
-        let since = Duration::new(u64::try_from(seconds.max(0)).ok()?, self.nanoseconds);
+        // The offset may lead into another year.
+        let seconds = u64::try_from(seconds.max(0)).ok().filter(|seconds| *seconds < YEAR_10000)?;
+        let since = Duration::new(seconds, self.nanoseconds);
         Some(W3cDate { time: SystemTime::UNIX_EPOCH.checked_add(since)?, precision })
     }
 }
@@ -331,6 +336,9 @@ mod tests {
             "2026-02-01T10",
             "20260201",
             "2026-02-01T10:30+1",
+            // Regression: a date that has five digits of the year in UTC panicked where it was printed.
+            "9999-12-31T23:59:59-01:00",
+            "9999-12-31T24:00:00Z",
             "+",
             "é",
         ] {
@@ -342,6 +350,12 @@ mod tests {
         #[test]
         fn no_text_panics(text in "[0-9TZ:+., -]{0,40}|\\PC{0,20}") {
             let _ = utc(&text);
+        }
+
+        #[test]
+        fn whatever_is_read_can_be_written(last in any::<bool>(), time in "T[0-2][0-9]:[0-5][0-9]", offset in "[+-][0-2][0-9]:[0-5][0-9]") {
+            let day = if last { "9999-12-31" } else { "1970-01-01" };
+            let _ = utc(&format!("{day}{time}{offset}"));
         }
 
         #[test]

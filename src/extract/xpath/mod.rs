@@ -2,22 +2,21 @@
 //! it has none: it recurses into expressions, and its sibling axes are quadratic.
 
 mod node;
-mod order;
 #[cfg(feature = "derive")]
 mod place;
 mod value;
 
-use std::{rc::Rc, sync::OnceLock};
+use std::rc::Rc;
 
 use xpath_eval::{EvaluationContext, Expr};
 
 use self::node::{Query, QueryNode};
-use self::order::Order;
 #[cfg(feature = "derive")]
 pub use self::place::XPath;
 pub use self::value::XPathValue;
 use super::{
     compiled::Compiled,
+    node_order::NodeOrder,
     page_facts::PageFacts,
     select::{Document, Element},
     selector_error::SelectorError,
@@ -38,9 +37,6 @@ const MAX_OPERATORS: usize = 256;
 
 /// The most compiled expressions that a thread keeps, as of selectors.
 const MAX_COMPILED: usize = 256;
-
-/// Where the nodes of a page stand, once that is asked for.
-pub(super) type OrderCell = OnceLock<Order>;
 
 thread_local! {
     static COMPILED: Compiled<Rc<Expr>> = const { Compiled::new(MAX_COMPILED) };
@@ -73,12 +69,12 @@ impl<'a> Element<'a> {
     }
 
     /// Calls `f` with where each node of the page stands. That is found out once for a page.
-    fn with_order<R>(&self, f: impl FnOnce(&Order) -> R) -> R {
+    fn with_order<R>(&self, f: impl FnOnce(&NodeOrder) -> R) -> R {
         let page = self.page();
         if std::ptr::eq(page, PageFacts::unknown()) {
-            return f(&Order::of(*self.node()));
+            return f(&NodeOrder::of(*self.node()));
         }
-        f(page.order.get_or_init(|| Order::of(*self.node())))
+        f(page.order.get_or_init(|| NodeOrder::of(*self.node())))
     }
 
     fn xpath_within(&self, expression: &str, steps: u64) -> Result<XPathValue<'a>, SelectorError> {

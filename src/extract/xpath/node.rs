@@ -5,7 +5,7 @@ use std::{cell::Cell, cmp::Ordering, iter};
 use scraper::{Node, node::Element};
 use xpath_eval::{ExpandedName, Node as XPathNode, NodeKind};
 
-use super::Order;
+use crate::extract::node_order::NodeOrder;
 use crate::extract::walk::TreeNode;
 
 /// How many bytes of text are read in one step.
@@ -13,14 +13,14 @@ const BYTES_OF_A_STEP: u64 = 16;
 
 /// One evaluation: its page, and the steps that are left.
 pub(super) struct Query<'q> {
-    order: &'q Order,
+    order: &'q NodeOrder,
     page: TreeNode<'q>,
     left: Cell<u64>,
 }
 
 impl<'q> Query<'q> {
     /// Creates a query over the page of a node.
-    pub fn new(order: &'q Order, page: TreeNode<'q>, steps: u64) -> Self {
+    pub fn new(order: &'q NodeOrder, page: TreeNode<'q>, steps: u64) -> Self {
         Self { order, page, left: Cell::new(steps) }
     }
 

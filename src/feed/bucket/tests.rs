@@ -35,7 +35,14 @@ impl InBucket {
         let bucket = self.bucket();
         let names = bucket.names(self.key)?;
         if names.are_filled() {
-            let named = crate::feed::named::Named::new(self.feed.clone(), names, "bot", opening, true, Some(bucket));
+            let named = crate::feed::named::Named::new(crate::feed::named::NamedFeed {
+                feed: self.feed.clone(),
+                names,
+                spider: "bot".to_owned(),
+                opening,
+                syncs: true,
+                bucket: Some(bucket),
+            });
             return Ok(Box::new(named?));
         }
         bucket.open_file(&self.feed, &self.file(), opening, false)
@@ -128,8 +135,14 @@ fn a_crawl_that_goes_on_keeps_what_is_in_the_bucket_and_uploads_what_a_kill_left
     assert_eq!(rolled.objects(), [vec![first, second], more.to_vec()].concat());
     // Without a state, it would mix its objects with those.
     let names = rolled.bucket().names(rolled.key).unwrap();
-    let mixed =
-        crate::feed::named::Named::new(rolled.feed.clone(), names, "bot", Opening::Fresh, false, Some(rolled.bucket()));
+    let mixed = crate::feed::named::Named::new(crate::feed::named::NamedFeed {
+        feed: rolled.feed.clone(),
+        names,
+        spider: "bot".to_owned(),
+        opening: Opening::Fresh,
+        syncs: false,
+        bucket: Some(rolled.bucket()),
+    });
     let refused = mixed.err().unwrap().to_string();
     assert!(refused.contains("s3://shop/a/d1.test-0000"), "{refused}");
 

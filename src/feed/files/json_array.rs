@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use super::{
     closed_lines::{end_before, end_of_closed_lines, ends_as_ours, foreign},
     layout::Layout,
+    streams::Streamed,
 };
 use crate::feed::{Record, SinkError};
 
@@ -62,8 +63,12 @@ impl Layout for JsonArrayLayout {
         Ok(())
     }
 
-    fn go_on_unseen(&mut self) {
-        self.has_records = true;
+    fn go_on_unseen(&mut self, streamed: Option<Streamed>) {
+        self.has_records = streamed.is_none_or(|streamed| streamed.has_records);
+    }
+
+    fn streamed(&self) -> Streamed {
+        Streamed { has_records: self.has_records, ..Streamed::default() }
     }
 }
 

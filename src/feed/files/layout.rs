@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
 };
 
+use super::streams::Streamed;
 use crate::feed::{Record, SinkError};
 
 /// How records stand in a file of text.
@@ -40,8 +41,19 @@ pub(crate) trait Layout: Send + 'static {
     /// Goes on after a last line that is whole and has no end, as another program may leave it.
     fn go_on_after_line(&mut self) {}
 
-    /// Prepares to append to an output that cannot be read, such as a pipe.
-    fn go_on_unseen(&mut self) {}
+    /// Returns what the last whole record of a file lacks. It is added when the file is opened: later nobody could tell the
+    /// record from one that a kill has torn.
+    fn missing_end(&self) -> &'static [u8] {
+        b""
+    }
+
+    /// Prepares to append to an output that cannot be read, such as a pipe. `None` if nothing is known of it.
+    fn go_on_unseen(&mut self, _: Option<Streamed>) {}
+
+    /// Returns what an output has that has all records which were encoded.
+    fn streamed(&self) -> Streamed {
+        Streamed::default()
+    }
 }
 
 /// The longest closing.

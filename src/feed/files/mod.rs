@@ -11,5 +11,6 @@ pub(crate) mod json_array;
 pub(crate) mod json_lines;
 pub(crate) mod layout;
 pub(crate) mod records;
+pub(crate) mod streams;
 pub(crate) mod text_sink;
 pub(crate) mod xml;

@@ -1,7 +1,7 @@
 //! TextSink: a sink for one file of text, plain or compressed. Does not know the format (`Layout`).
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions},
     io::{self, Seek as _, SeekFrom},
     path::Path,
     thread,
@@ -12,10 +12,11 @@ use super::{
     codec::Codec,
     layout::Layout,
     records::{Records, create_lines},
+    streams::Streams,
 };
 use crate::{
     clock,
-    disk::synced_folder::sync_name,
+    disk::{file_lock::is_held, synced_folder::sync_name},
     error::Error,
     feed::{
         Opening, Record, Sink, SinkError,
@@ -30,11 +31,20 @@ pub(crate) struct TextSink<L> {
     codec: Codec,
     records: Records,
     pending: Vec<u8>,
-    /// Whether what closes the file is written at the end only: what was written to a pipe cannot be written over.
-    closes_late: bool,
+    /// Where what has gone to an output is noted that cannot be read again. What closes it is written at the end only, since it
+    /// cannot be written over.
+    stream: Option<Stream>,
     on_terminal: bool,
     /// Nothing is acknowledged any more once something was lost.
     broken: Option<SinkError>,
+}
+
+/// An output that cannot be read again.
+pub(crate) struct Stream {
+    /// Those of its pipeline.
+    pub of: Streams,
+    /// Its name.
+    pub name: String,
 }
 
 /// What is held at the most; then it goes to the file before its commit.
@@ -45,32 +55,45 @@ impl<L: Layout> TextSink<L> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn stdout(layout: L, codec: Codec, opening: Opening) -> Result<Self, Error> {
-        let records = Records::stdout();
-        let begins = opening != Opening::Restarted;
-        Self::stream(layout, codec, records, begins).map_err(|error| Error::setting("stdout", error.to_string()))
+    pub fn stdout(layout: L, codec: Codec, opening: Opening, stream: Stream) -> Result<Self, Error> {
+        let opened = Self::stream(layout, codec, Records::stdout(), opening, stream);
+        opened.map_err(|error| Error::setting("stdout", error.to_string()))
     }
 
     /// Opens a file, creating it if necessary.
     ///
     /// # Errors
     /// It cannot be written, or what is in it does not fit what would follow.
-    pub fn open(path: &Path, mut layout: L, codec: Codec, opening: Opening, syncs: bool) -> Result<Self, Error> {
+    pub fn open(
+        path: &Path,
+        mut layout: L,
+        codec: Codec,
+        opening: Opening,
+        syncs: bool,
+        stream: Stream,
+    ) -> Result<Self, Error> {
         let wrong = |source| Error::file(path, source);
         let is_new = !path.exists();
         if is_other(path) {
             let records = Records::file(path, create_lines(path).map_err(wrong)?);
-            let begins = opening != Opening::Restarted;
-            return Self::stream(layout, codec, records, begins).map_err(|error| wrong(io::Error::other(error)));
+            let opened = Self::stream(layout, codec, records, opening, stream);
+            return opened.map_err(|error| wrong(io::Error::other(error)));
         }
         let closing = layout.closing();
         let mut file = options(&layout).create(true).open(path).map_err(wrong)?;
         let end = Self::look(path, &mut file, &mut layout, codec, opening)?;
         let encoded = |text: &[u8]| codec.member(text).map_err(wrong);
         // Also if nothing stands there: a file without a single member is no compressed file.
-        let begin = if end == 0 { encoded(&layout.beginning())? } else { Vec::new() };
-        let mut records = if closing.is_empty() {
+        let begin = match (end, layout.missing_end()) {
+            (0, _) => encoded(&layout.beginning())?,
+            (_, []) => Vec::new(),
+            (_, missing) => encoded(missing)?,
+        };
+        // Before anything is written: what is left of an older, longer file would be taken for what follows after a kill.
+        if closing.is_empty() || end == 0 {
             file.set_len(end).map_err(wrong)?;
+        }
+        let mut records = if closing.is_empty() {
             Records::file(path, file).synced(syncs)
         } else {
             Records::file(path, file).synced(syncs).closed_by(encoded(&closing)?, end)
@@ -79,7 +102,7 @@ impl<L: Layout> TextSink<L> {
         if syncs && is_new {
             sync_name(path).map_err(wrong)?;
         }
-        Ok(Self::new(layout, codec, records, false))
+        Ok(Self::new(layout, codec, records, None))
     }
 
     /// Checks that a file can be opened. Changes nothing.
@@ -133,21 +156,28 @@ impl<L: Layout> TextSink<L> {
         Ok(end)
     }
 
-    fn stream(mut layout: L, codec: Codec, mut records: Records, begins: bool) -> Result<Self, SinkError> {
-        if begins {
+    fn stream(
+        mut layout: L,
+        codec: Codec,
+        mut records: Records,
+        opening: Opening,
+        stream: Stream,
+    ) -> Result<Self, SinkError> {
+        if opening == Opening::Restarted {
+            layout.go_on_unseen(stream.of.of(&stream.name));
+        } else {
             let beginning = codec.member(&layout.beginning()).map_err(SinkError::broken)?;
             if !beginning.is_empty() {
                 records.add(&beginning)?;
             }
-        } else {
-            layout.go_on_unseen();
+            stream.of.note(&stream.name, layout.streamed());
         }
-        Ok(Self::new(layout, codec, records, true))
+        Ok(Self::new(layout, codec, records, Some(stream)))
     }
 
-    fn new(layout: L, codec: Codec, records: Records, closes_late: bool) -> Self {
+    fn new(layout: L, codec: Codec, records: Records, stream: Option<Stream>) -> Self {
         let on_terminal = records.is_terminal();
-        Self { layout, codec, records, pending: Vec::new(), closes_late, on_terminal, broken: None }
+        Self { layout, codec, records, pending: Vec::new(), stream, on_terminal, broken: None }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -162,18 +192,24 @@ impl<L: Layout> TextSink<L> {
             codec => codec.member(&self.pending).map_err(SinkError::broken).and_then(|bytes| self.records.add(&bytes)),
         };
         self.pending.clear();
-        added.inspect_err(|error| self.broken = Some(error.clone()))
+        match (&added, &self.stream) {
+            (Err(error), _) => self.broken = Some(error.clone()),
+            (Ok(()), Some(stream)) => stream.of.note(&stream.name, self.layout.streamed()),
+            (Ok(()), None) => {}
+        }
+        added
     }
 }
 
 impl<L: Layout> TextSink<L> {
     fn finish(&mut self) -> Result<(), SinkError> {
         self.flush()?;
-        if self.closes_late && !self.layout.closing().is_empty() {
-            let closing = self.codec.member(&self.layout.closing()).map_err(SinkError::broken)?;
-            return self.records.add(&closing);
+        let closing = self.layout.closing();
+        match self.stream {
+            Some(_) if closing.is_empty() => Ok(()),
+            Some(_) => self.records.add(&self.codec.member(&closing).map_err(SinkError::broken)?),
+            None => self.records.sync(),
         }
-        if self.closes_late { Ok(()) } else { self.records.sync() }
     }
 }
 
@@ -220,14 +256,14 @@ fn options(layout: &impl Layout) -> OpenOptions {
 fn lock(file: &File) -> bool {
     let begin = clock::now();
     loop {
-        match file.try_lock() {
-            // A writer that was given up may close its file a moment later.
-            Err(TryLockError::WouldBlock) if clock::now().saturating_duration_since(begin) < LOCK_WAIT => {
-                thread::sleep(LOCK_STEP);
-            }
-            Err(TryLockError::WouldBlock) => return false,
-            _ => return true,
+        if !is_held(&file.try_lock()) {
+            return true;
         }
+        // A writer that was given up may close its file a moment later.
+        if clock::now().saturating_duration_since(begin) >= LOCK_WAIT {
+            return false;
+        }
+        thread::sleep(LOCK_STEP);
     }
 }
 

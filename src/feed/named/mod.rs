@@ -1,25 +1,26 @@
 //! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
 //! files.
 
+mod named_feed;
 mod notes;
 mod pending;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
+pub(super) use self::named_feed::NamedFeed;
 use self::{notes::Notes, pending::Pending};
 use super::{
-    Feed, Opening, Record, Sink, SinkError,
-    bucket::Bucket,
-    names::{Existing, Names, Placeholder, Values, file_name},
+    Opening, Record, Sink, SinkError,
+    names::{Existing, Placeholder, Values, file_name},
 };
 use crate::{clock, domain::registrable, error::Error};
 
@@ -31,13 +32,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The files of a feed.
 pub(super) struct Named {
-    feed: Feed,
-    names: Names,
-    spider: String,
-    opening: Opening,
-    syncs: bool,
-    /// The bucket to which they are uploaded, if they are.
-    bucket: Option<Arc<Bucket>>,
+    of: NamedFeed,
     /// The time in the last name that has one.
     last_time: SystemTime,
     /// Those that are open.
@@ -75,16 +70,9 @@ impl Named {
     ///
     /// # Errors
     /// Files of an earlier crawl would be mixed with those of a new one, or they cannot be read.
-    pub fn new(
-        feed: Feed,
-        names: Names,
-        spider: &str,
-        opening: Opening,
-        syncs: bool,
-        bucket: Option<Arc<Bucket>>,
-    ) -> Result<Self, Error> {
-        let (mut files, existing) = Self::look(feed, names, spider, opening, syncs, bucket)?;
-        if files.opening.keeps() {
+    pub fn new(of: NamedFeed) -> Result<Self, Error> {
+        let (mut files, existing) = Self::look(of)?;
+        if files.of.opening.keeps() {
             files.go_on(existing)?;
         }
         Ok(files)
@@ -94,48 +82,42 @@ impl Named {
     ///
     /// # Errors
     /// As [`Named::new`].
-    pub fn check(
-        feed: Feed,
-        names: Names,
-        spider: &str,
-        opening: Opening,
-        syncs: bool,
-        bucket: Option<Arc<Bucket>>,
-    ) -> Result<(), Error> {
-        let (files, existing) = Self::look(feed, names, spider, opening, syncs, bucket)?;
-        if files.opening.keeps() && files.bucket.is_none() {
-            files.torn(&existing).iter().try_for_each(|file| files.feed.check_file(file, files.opening))?;
+    pub fn check(of: NamedFeed) -> Result<(), Error> {
+        let (files, existing) = Self::look(of)?;
+        let of = &files.of;
+        if of.opening.keeps() && of.bucket.is_none() {
+            files.torn(&existing).iter().try_for_each(|file| of.feed.check_file(file, of.opening))?;
         }
         Ok(())
     }
 
-    fn look(
-        feed: Feed,
-        names: Names,
-        spider: &str,
-        opening: Opening,
-        syncs: bool,
-        bucket: Option<Arc<Bucket>>,
-    ) -> Result<(Self, Vec<Existing>), Error> {
-        let at = feed.destination().to_owned();
-        let existing = match &bucket {
-            Some(bucket) => bucket.existing(&names, spider),
-            None => names.existing(spider),
-        };
-        let existing = existing.map_err(|source| Error::file(&at, source))?;
-        let notes = match &feed.notes {
-            Some(notes) if bucket.is_none() => {
-                Notes::open(Some(notes), syncs).map_err(|source| Error::file(notes, source))?
+    fn look(mut of: NamedFeed) -> Result<(Self, Vec<Existing>), Error> {
+        let at = of.feed.destination();
+        let existing = of.existing().map_err(|source| Error::file(at, source))?;
+        let notes = match &of.feed.notes {
+            Some(notes) if of.bucket.is_none() => {
+                Notes::open(Some(notes), of.syncs).map_err(|source| Error::file(notes, source))?
             }
             _ => Notes::default(),
         };
-        let mut files = Self {
-            feed,
-            names,
-            spider: spider.to_owned(),
-            opening,
-            syncs,
-            bucket,
+        let mixes = of.numbers() || of.names.has(Placeholder::Domain);
+        if mixes && of.syncs && of.opening == Opening::Fresh {
+            // With a state they are its own: an earlier run was killed before the state was first stored.
+            of.opening = Opening::Resumed;
+        }
+        if let Some(first) = existing.first()
+            && mixes
+            && !of.opening.keeps()
+            && !of.names.has(Placeholder::Time)
+        {
+            let why = format!(
+                "files of an earlier crawl are there, as {}; move them away, write {{time}} in the name, or add to them with `append`",
+                of.shown(&first.path)
+            );
+            return Err(Error::setting(of.feed.destination().display().to_string(), why));
+        }
+        let files = Self {
+            of,
             last_time: SystemTime::UNIX_EPOCH,
             open: Vec::new(),
             pending: Pending::default(),
@@ -143,38 +125,21 @@ impl Named {
             known: HashMap::new(),
             uses: 0,
         };
-        let mixes = files.numbers() || files.names.has(Placeholder::Domain);
-        if mixes && syncs && opening == Opening::Fresh {
-            // With a state they are its own: an earlier run was killed before the state was first stored.
-            files.opening = Opening::Resumed;
-        }
-        match existing.first() {
-            Some(first) if mixes && !files.opening.keeps() && !files.names.has(Placeholder::Time) => {
-                let first = match &files.bucket {
-                    Some(bucket) => bucket.url(&first.path),
-                    None => first.path.display().to_string(),
-                };
-                let why = format!(
-                    "files of an earlier crawl are there, as {first}; move them away, write {{time}} in the name, or add to them with `append`"
-                );
-                Err(Error::setting(at.display().to_string(), why))
-            }
-            _ => Ok((files, existing)),
-        }
+        Ok((files, existing))
     }
 
     /// Returns the files that a kill may have torn.
     fn torn(&self, existing: &[Existing]) -> Vec<PathBuf> {
         // What is in a bucket is whole.
-        let most = match &self.bucket {
+        let most = match &self.of.bucket {
             Some(_) => 0,
-            None if self.names.has(Placeholder::Domain) => MAX_OPEN_FILES,
+            None if self.of.names.has(Placeholder::Domain) => MAX_OPEN_FILES,
             None => 1,
         };
         // Any file in the folder may be named like a domain. One that is not noted is made whole when something is added.
-        let is_ours = |file: &&Existing| !self.continues() || self.notes.has(&file.path);
+        let is_ours = |file: &&Existing| file.path.exists() && (!self.of.continues() || self.notes.has(&file.path));
         let last: Vec<_> = existing.iter().filter(is_ours).take(most).map(|file| file.path.clone()).collect();
-        let unfinished = existing.iter().map(|file| file.path.clone()).filter(|path| self.is_unfinished(path));
+        let unfinished = existing.iter().map(|file| file.path.clone()).filter(|path| self.of.is_unfinished(path));
         let unfinished: Vec<_> = unfinished.filter(|path| !last.contains(path)).collect();
         [last, unfinished].concat()
     }
@@ -182,10 +147,10 @@ impl Named {
     /// Goes on after an earlier run: its last files may be torn. A name that has a number or a time goes on with a new file.
     fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
         for path in self.torn(&existing) {
-            let mut sink = self.open_file(&path, self.opening)?;
+            let mut sink = self.of.open_file(&path, self.of.opening)?;
             sink.close().map_err(|error| Error::setting(path.display().to_string(), error.to_string()))?;
         }
-        if self.numbers() {
+        if self.of.numbers() {
             for file in existing {
                 let known = self.known.entry(xxh3_128(file.domain.as_bytes())).or_insert_with(|| Known {
                     path: "".into(),
@@ -201,36 +166,16 @@ impl Named {
         Ok(())
     }
 
-    fn open_file(&self, path: &Path, opening: Opening) -> Result<Box<dyn Sink>, Error> {
-        match &self.bucket {
-            Some(bucket) => bucket.open_file(&self.feed, path, opening, self.syncs),
-            None => self.feed.open_file(path, opening, self.syncs),
-        }
-    }
-
-    fn is_unfinished(&self, path: &Path) -> bool {
-        (self.bucket.is_some() && path.exists()) || self.feed.is_unfinished(path)
-    }
-
-    fn numbers(&self) -> bool {
-        self.names.has(Placeholder::Batch)
-    }
-
-    /// Tells whether a crawl that goes on adds to the files that are there.
-    fn continues(&self) -> bool {
-        !self.numbers() && !self.names.has(Placeholder::Time)
-    }
-
     /// Returns where a record goes: the place of its sink among those that are open.
     fn place(&mut self, record: &Record) -> Result<usize, SinkError> {
-        let domain = if self.names.has(Placeholder::Domain) { domain_of(record) } else { String::new() };
+        let domain = if self.of.names.has(Placeholder::Domain) { domain_of(record) } else { String::new() };
         let key = xxh3_128(domain.as_bytes());
         self.uses += 1;
         let mut place = self.open.iter().position(|open| open.key == key);
         let now = clock::now();
         let is_due = self.known.get(&key).is_some_and(|known| {
             let bytes = || place.and_then(|at| self.open.get(at)).map_or(0, |open| open.sink.bytes());
-            self.feed.roll.is_due(known.items, bytes, now.saturating_duration_since(known.begun))
+            self.of.feed.roll.is_due(known.items, bytes, now.saturating_duration_since(known.begun))
         });
         if is_due {
             match place.take() {
@@ -247,10 +192,17 @@ impl Named {
             self.rest(oldest)?;
         }
         let (path, opening) = self.file(key, &domain, is_due, now);
-        let noted = if self.continues() { self.notes.add(Path::new(&*path)) } else { Ok(()) };
+        // A file of its name that an earlier run has not noted is another's.
+        let is_anyones = self.of.continues() && self.notes.are_stored() && !self.notes.has(Path::new(&*path));
+        let noted = if self.of.continues() { self.notes.add(Path::new(&*path)) } else { Ok(()) };
         let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
         noted.and_then(|()| make_folder(&path)).map_err(unwritable)?;
-        let sink = self.open_file(Path::new(&*path), opening).map_err(SinkError::broken)?;
+        let sink = if opening.keeps() && is_anyones {
+            self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs)
+        } else {
+            self.of.open_file(Path::new(&*path), opening)
+        };
+        let sink = sink.map_err(SinkError::broken)?;
         if let Some(known) = self.known.get_mut(&key) {
             known.is_resting = false;
         }
@@ -260,27 +212,32 @@ impl Named {
 
     /// Returns the file that is written to next, and how it is opened.
     fn file(&mut self, key: u128, domain: &str, is_due: bool, now: Instant) -> (Box<str>, Opening) {
-        let (numbers, continues) = (self.numbers(), self.continues());
+        let (numbers, continues) = (self.of.numbers(), self.of.continues());
         match self.known.get(&key) {
             // It was closed to save open files.
             Some(known) if known.is_ours && !is_due => return (known.path.clone(), Opening::Restarted),
             _ => {}
         }
-        let batch = self.known.get(&key).map_or(0, |known| known.batch) + u64::from(numbers);
+        let mut batch = self.known.get(&key).map_or(0, |known| known.batch) + u64::from(numbers);
         // Two files may be begun within a millisecond.
         let mut time = clock::wall().max(self.last_time + MILLISECOND);
-        let fill = |time| self.names.fill(&Values { time, batch, domain, spider: &self.spider });
-        let mut path = fill(time);
-        let is_there = |path: &Path| path.exists() || self.is_unfinished(path);
-        while !continues && is_there(Path::new(&path)) && self.names.has(Placeholder::Time) {
-            time += MILLISECOND;
-            path = fill(time);
+        let fill = |time, batch| self.of.names.fill(&Values { time, batch, domain, spider: &self.of.spider });
+        let mut path = fill(time, batch);
+        // A link that leads to nothing has the name too.
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok() || self.of.is_unfinished(path);
+        while !continues && is_there(Path::new(&path)) {
+            if self.of.names.has(Placeholder::Time) {
+                time += MILLISECOND;
+            } else {
+                batch += 1;
+            }
+            path = fill(time, batch);
         }
         self.last_time = time;
         let path: Box<str> = path.into();
         let known = Known { path: path.clone(), batch, items: 0, begun: now, is_ours: true, is_resting: false };
         self.known.insert(key, known);
-        (path, if continues { self.opening } else { Opening::Fresh })
+        (path, if continues { self.of.opening } else { Opening::Fresh })
     }
 
     fn close(&mut self, at: usize) -> Result<(), SinkError> {
@@ -297,7 +254,7 @@ impl Named {
 
     /// Closes a file to save open ones. One that is made whole when it is closed is made so once.
     fn rest(&mut self, at: usize) -> Result<(), SinkError> {
-        if !self.feed.is_whole_at_end() {
+        if !self.of.feed.is_whole_at_end() {
             return self.close(at);
         }
         let mut open = self.open.swap_remove(at);
@@ -312,7 +269,7 @@ impl Named {
         let Some(known) = self.known.get_mut(&key).filter(|known| known.is_resting) else { return Ok(()) };
         known.is_resting = false;
         let path = known.path.clone();
-        let opened = self.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken);
+        let opened = self.of.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken);
         // All that is in it was committed: it cannot be refused any more.
         let closed = opened.and_then(|mut sink| sink.close().map_err(SinkError::broken));
         self.pending.note(self.uses, closed)
@@ -369,7 +326,7 @@ fn domain_of(record: &Record) -> String {
 
 fn make_folder(path: &str) -> std::io::Result<()> {
     match Path::new(path).parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
+        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
         _ => Ok(()),
     }
 }

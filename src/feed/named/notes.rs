@@ -37,6 +37,11 @@ impl Notes {
         Ok(Self { known: hashes.iter().map(|hash| u128::from_le_bytes(*hash)).collect(), to: Some(to), syncs })
     }
 
+    /// Tells whether they are kept for the next run.
+    pub fn are_stored(&self) -> bool {
+        self.to.is_some()
+    }
+
     /// Tells whether a file was written.
     pub fn has(&self, file: &Path) -> bool {
         self.known.contains(&hash(file))

@@ -78,3 +78,58 @@ fn a_feed_by_domain_touches_no_file_that_it_has_not_written() {
         assert_eq!(fs::read(state.path().join("files")).unwrap(), noted);
     }
 }
+
+/// A feed once began anew at 1 where its files had been moved to another disk and linked back, and emptied them.
+#[cfg(unix)]
+#[test]
+fn files_that_were_moved_away_and_linked_back_are_not_written_over() {
+    use std::os::unix::fs::symlink;
+    let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (name, link, next) in [
+        ("{batch}.jsonl", "00007.jsonl", "00008.jsonl"),
+        ("{domain}/{batch}.jsonl", "example.org", "example.org/00008.jsonl"),
+    ] {
+        let moved = archive.path().join(link);
+        let file =
+            if link.contains('.') && name.contains("domain") { moved.join("00007.jsonl") } else { moved.clone() };
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "{\"n\":1}\n").unwrap();
+        symlink(&moved, dir.path().join(link)).unwrap();
+        let feed = Feed::to(dir.path().join(name));
+        let refused = feed.open(Opening::Fresh).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("files of an earlier crawl"), "{name}: {refused}");
+        let mut sink = feed.open(Opening::Resumed).unwrap();
+        sink.write(&row(2, "https://example.org/")).unwrap();
+        sink.close().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{\"n\":1}\n", "{name}");
+        assert_eq!(fs::read_to_string(dir.path().join(next)).unwrap(), "{\"n\":2}\n", "{name}");
+    }
+    // Its number is taken, and nothing is made where it leads.
+    symlink(archive.path().join("gone.jsonl"), dir.path().join("00009.jsonl")).unwrap();
+    let mut sink = Feed::to(dir.path().join("{batch}.jsonl")).open(Opening::Resumed).unwrap();
+    sink.write(&row(3, "https://example.org/")).unwrap();
+    sink.close().unwrap();
+    assert!(dir.path().join("00010.jsonl").is_file() && !archive.path().join("gone.jsonl").exists());
+}
+
+/// A new crawl once cut the last row of another program's file, whose writer ends none.
+#[test]
+fn a_file_of_a_domain_that_another_program_has_left_without_an_end_keeps_its_last_line() {
+    for (ending, before, added) in [
+        #[cfg(feature = "csv")]
+        ("csv", "n\n7", "5\n"),
+        ("jsonl", "7", "{\"n\":5}\n"),
+    ] {
+        let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = dir.path().join(format!("example.org.{ending}"));
+        fs::write(&path, before).unwrap();
+        let feed = Feed::to(dir.path().join(format!("{{domain}}.{ending}")));
+        let feed = feed.noted_in(Some(state.path().join("files")));
+        for opening in [Opening::Fresh, Opening::Restarted, Opening::Resumed] {
+            let mut sink = feed.open_for("bot", opening, true).unwrap();
+            sink.write(&row(5, "https://example.org/")).unwrap();
+            sink.close().unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}\n{}", added.repeat(3)), "{ending}");
+    }
+}

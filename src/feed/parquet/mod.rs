@@ -30,7 +30,10 @@ use super::{
     files::records::{Records, append_lines},
     outputs::check_writable,
 };
-use crate::{disk::synced_folder::sync_name, error::Error};
+use crate::{
+    disk::{file_identity::followed, synced_folder::sync_name},
+    error::Error,
+};
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +137,7 @@ struct ParquetSink {
 impl ParquetSink {
     fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: Group) -> io::Result<Self> {
         let There { is_there, note } = look(path, opening)?;
+        let path = &*followed(path);
         let goes_on = note.is_some();
         let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
         if !opening.keeps() && is_there {

@@ -1,13 +1,13 @@
 //! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in them.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use crate::{
-    disk::synced_folder::sync_name,
+    disk::{file_identity::followed, synced_folder::sync_name},
     feed::{lock::Lock, outputs::check_folder},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Part {
     /// The lock file, which contains the ID. Without it, the other files of the folder do not count. `None` once the
     /// folder is removed.
     lock: Option<Lock>,
+    /// Those of the file that was there, which is for whom it was.
+    permissions: Option<Permissions>,
     /// Whether what is in it is on the disk itself.
     syncs: bool,
     groups: Vec<u64>,
@@ -30,11 +32,40 @@ pub(super) struct Part {
 const LOCK: &str = "lock";
 const GROUP: &str = "parquet";
 const JOURNAL: &str = "rows";
+const UNFINISHED: &str = "unfinished";
+
+/// Checks that a folder is of a feed: all in it would be removed.
+///
+/// # Errors
+/// It has no lock of a feed, and files that no feed makes.
+fn check_own(folder: &Path) -> io::Result<()> {
+    if fs::metadata(folder.join(LOCK)).is_ok_and(|lock| lock.len() > 0) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        let is_numbered =
+            |ending| name.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some_and(is_number);
+        if name != LOCK && name != UNFINISHED && !is_numbered(GROUP) && !is_numbered(JOURNAL) {
+            let why = format!(
+                "{} would be removed, and no feed has made it; move that folder, or write to another file",
+                folder.join(&*name).display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    }
+    Ok(())
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
 
 impl Part {
-    /// Returns the folder for a file.
+    /// Returns the folder for a file: beside the file itself, wherever the link is by which it is named.
     pub fn folder_of(file: &Path) -> PathBuf {
-        let mut name = file.as_os_str().to_owned();
+        let mut name = followed(file).into_os_string();
         name.push(".part");
         name.into()
     }
@@ -47,14 +78,15 @@ impl Part {
     pub fn take(file: &Path, keeps: bool, made_of: Option<&str>, syncs: bool) -> io::Result<Self> {
         let folder = Self::folder_of(file);
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&folder)?,
+            made => made?,
         }
         let mut lock = Lock::take(&folder.join(LOCK))?;
         let mut id = String::new();
         lock.file().read_to_string(&mut id)?;
         let is_over = !keeps || id.is_empty() || Some(&*id) == made_of;
-        let mut part = Self { folder, id, lock: None, syncs, groups: Vec::new(), journal: 1 };
+        let permissions = fs::metadata(file).ok().map(|file| file.permissions());
+        let mut part = Self { folder, id, lock: None, permissions, syncs, groups: Vec::new(), journal: 1 };
         if is_over {
             part.empty()?;
             part.id = format!("{:032x}", fastrand::u128(..));
@@ -78,6 +110,7 @@ impl Part {
     /// Another does, or it cannot be written.
     pub fn check(file: &Path) -> io::Result<()> {
         let folder = Self::folder_of(file);
+        check_own(&folder)?;
         check_folder(&folder)?;
         // An empty lock says nothing of the folder, as none does.
         Lock::take(&folder.join(LOCK)).map(drop)
@@ -147,8 +180,13 @@ impl Part {
     }
 
     fn write(&self, path: &Path, syncs: bool, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
-        let unfinished = self.folder.join("unfinished");
-        let file = write(File::create(&unfinished)?)?;
+        let unfinished = self.folder.join(UNFINISHED);
+        let file = File::create(&unfinished)?;
+        if let Some(permissions) = &self.permissions {
+            // A file system without permissions has none to lose.
+            let _ = file.set_permissions(permissions.clone());
+        }
+        let file = write(file)?;
         if syncs {
             file.sync_all()?;
         }

@@ -280,3 +280,43 @@ fn every_file_of_a_feed_becomes_whole_once_also_those_that_a_kill_left() {
     let counts = ["1", "2", "3"].map(|n| rows(&to(&format!("rolled/0000{n}.parquet"))));
     assert_eq!(counts, [7, 3, 1]);
 }
+
+/// A file for its owner alone was once for everybody after the next run, and a link was replaced by a file.
+#[cfg(unix)]
+#[test]
+fn a_file_keeps_its_permissions_and_the_link_that_leads_to_it() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let (dir, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (link, file) = (dir.path().join("items.parquet"), disk.path().join("big.parquet"));
+    symlink(&file, &link).unwrap();
+    for opening in [Opening::Fresh, Opening::Resumed, Opening::Fresh] {
+        let mut sink = crate::feed::Feed::to(&*link).open(opening).unwrap();
+        sink.write(&Record::of(&serde_json::json!({"n": 1}), "https://e.org/").unwrap()).unwrap();
+        sink.close().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && fs::metadata(&file).unwrap().len() > 0);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let mut sink = crate::feed::Feed::to(&*link).open(Opening::Resumed).unwrap();
+    sink.write(&Record::of(&serde_json::json!({"n": 2}), "https://e.org/").unwrap()).unwrap();
+    sink.close().unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1, "the folder of what was not whole is gone");
+}
+
+/// All that was in it was once removed.
+#[test]
+fn a_folder_of_somebody_else_that_is_named_like_a_feeds_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("items.parquet.part");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("thesis.txt"), "mine").unwrap();
+    let feed = crate::feed::Feed::to(dir.path().join("items.parquet"));
+    for opening in [Opening::Fresh, Opening::Resumed] {
+        let refused = feed.open(opening).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("thesis.txt") && refused.contains("write to another file"), "{refused}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    // A kill came before the lock had its content.
+    fs::rename(folder.join("thesis.txt"), folder.join("1.rows")).unwrap();
+    assert!(feed.open(Opening::Fresh).is_ok());
+}

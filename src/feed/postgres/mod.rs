@@ -8,7 +8,10 @@ mod marks;
 mod schema;
 mod store;
 
-use self::{failed::Failed, store::Store};
+use self::{
+    failed::Failed,
+    store::{Rows, Store},
+};
 use super::{
     Opening, Record, Sink, SinkError, Value,
     table::{Placing, Table},
@@ -17,9 +20,6 @@ use crate::{
     error::Error,
     postgres::{Background, Server},
 };
-
-/// Why there is none.
-pub(super) const MISSING: Option<&str> = None;
 
 /// The longest name of a column in bytes; the server would cut off the rest.
 const MAX_NAME: usize = 63;
@@ -76,8 +76,9 @@ impl Sink for PostgresSink {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let names = self.placing.names().unwrap_or_default();
-        let stored = self.background.block_on(self.store.commit(names, &self.pending));
+        let (names, replaced) = (self.placing.names().unwrap_or_default(), self.placing.replaced());
+        let rows = Rows { names, replaced: &replaced, values: &self.pending };
+        let stored = self.background.block_on(self.store.commit(&rows));
         self.pending.clear();
         if stored.is_err() && !self.store.exists() {
             self.placing.forget();

@@ -216,8 +216,9 @@ pub(super) fn copy(table: &Table, columns: &[Column]) -> String {
     format!("COPY {} ({}) FROM STDIN", quoted_table(table), list(columns.iter().map(|column| &column.name)))
 }
 
-/// Returns the statement that takes rows as a list of texts for each column, and replaces those with the same key.
-pub(super) fn upsert(table: &Table, columns: &[Column]) -> String {
+/// Returns the statement that takes rows as a list of texts for each column, and replaces these columns of those with the same
+/// key.
+pub(super) fn upsert(table: &Table, columns: &[Column], replaced: &[String]) -> String {
     let names = list(columns.iter().map(|column| &column.name));
     let holes: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();
     let cast = |column: &Column| format!("{}::{}", quoted(&column.name), column.cast);
@@ -227,7 +228,7 @@ pub(super) fn upsert(table: &Table, columns: &[Column]) -> String {
         quoted_table(table),
         values.join(", "),
         holes.join(", "),
-        replacing(table, columns.iter().map(|column| &column.name)),
+        replacing(table, replaced),
     )
 }
 

@@ -52,6 +52,16 @@ pub(super) struct Store {
     commits: i64,
 }
 
+/// What one commit writes.
+pub(super) struct Rows<'r> {
+    /// The names of the columns.
+    pub names: &'r [String],
+    /// Those that are replaced in a row which has the key of another.
+    pub replaced: &'r [String],
+    /// The values of each row, in the order of the names.
+    pub values: &'r [Vec<Value>],
+}
+
 /// How far a commit has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -138,14 +148,14 @@ impl Store {
     ///
     /// # Errors
     /// [`SinkError::Refused`] if a row does not fit; else nothing more can be written.
-    pub async fn commit(&mut self, names: &[String], rows: &[Vec<Value>]) -> Result<(), SinkError> {
+    pub async fn commit(&mut self, rows: &Rows<'_>) -> Result<(), SinkError> {
         self.commits += 1;
         let mut progress = Progress::Nothing;
         let mut waits = WAITS.iter();
         let (begun, mut has_looked) = (clock::now(), false);
         loop {
             let left = GIVE_UP_AFTER.saturating_sub(clock::now().saturating_duration_since(begun));
-            let attempt = timeout(left, self.attempt(names, rows, &mut progress)).await;
+            let attempt = timeout(left, self.attempt(rows, &mut progress)).await;
             let Err(failed) = attempt.unwrap_or(Err(Failed::Late)) else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
             let why = failed.why();
@@ -173,7 +183,7 @@ impl Store {
         }
     }
 
-    async fn attempt(&mut self, names: &[String], rows: &[Vec<Value>], progress: &mut Progress) -> Result<(), Failed> {
+    async fn attempt(&mut self, rows: &Rows<'_>, progress: &mut Progress) -> Result<(), Failed> {
         let Self { table, server, live, columns, is_stale, mixed, marks, commits } = self;
         let client = &mut connected(live, server).await?.client;
         if (columns.is_none() || *is_stale)
@@ -191,7 +201,7 @@ impl Store {
             {
                 return Ok(None);
             }
-            let written = columns_of(&transaction, table, columns.as_deref(), mixed, names, rows).await?;
+            let written = columns_of(&transaction, table, columns.as_deref(), mixed, rows).await?;
             write(&transaction, table, &written, rows).await?;
             Ok(Some(written))
         };
@@ -254,9 +264,9 @@ async fn columns_of(
     table: &Table,
     known: Option<&[Column]>,
     mixed: &mut HashSet<String>,
-    names: &[String],
-    rows: &[Vec<Value>],
+    rows: &Rows<'_>,
 ) -> Result<Vec<Column>, Failed> {
+    let Rows { names, values: rows, .. } = *rows;
     let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
     let Some(known) = known else {
         let made = |(index, name): (usize, &String)| Column::made(name, Kind::of_all(cells(index)));
@@ -296,8 +306,9 @@ async fn write(
     transaction: &Transaction<'_>,
     table: &Table,
     columns: &[Column],
-    rows: &[Vec<Value>],
+    rows: &Rows<'_>,
 ) -> Result<(), Failed> {
+    let Rows { values: rows, replaced, .. } = *rows;
     let text = |(value, column): (&Value, &Column)| {
         cell::text(value, column).map_err(|why| Failed::Misfit(format!("the column `{}` {why}", column.name)))
     };
@@ -330,6 +341,6 @@ async fn write(
         }
     }
     let parameters: Vec<_> = lists.iter().map(|list| (list as &(dyn ToSql + Sync), Type::TEXT_ARRAY)).collect();
-    transaction.execute_typed(&schema::upsert(table, columns), &parameters).await?;
+    transaction.execute_typed(&schema::upsert(table, columns, replaced), &parameters).await?;
     Ok(())
 }

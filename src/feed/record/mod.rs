@@ -1,7 +1,6 @@
 //! Record: an item as named, typed fields, made once by way of serde. Knows no format.
 
 mod flat;
-mod key;
 mod serializer;
 #[cfg(test)]
 mod tests;

@@ -68,3 +68,27 @@ fn the_fields_of_a_variant_are_its_own() {
     assert_eq!(record(&json!({"a.b": 1, "a": {"b": 2}})).get("a.b"), Some(&Value::Integer(1)), "a name may have dots");
     assert_eq!(record(&Item::Unit).variant(), None);
 }
+
+/// A crate elsewhere in the program may set the feature `arbitrary_precision` of `serde_json`; then its numbers come as this.
+#[test]
+fn a_number_of_any_precision_is_a_number() {
+    struct Digits(&'static str);
+    impl Serialize for Digits {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeStruct as _;
+            let mut number = serializer.serialize_struct("$serde_json::private::Number", 1)?;
+            number.serialize_field("$serde_json::private::Number", self.0)?;
+            number.end()
+        }
+    }
+    for (digits, value) in [
+        ("3", Value::Integer(3)),
+        ("-170141183460469231731687303715884105728", Value::Integer(i128::MIN)),
+        ("3.50", Value::Float(3.5)),
+        ("1e400", Value::Text("1e400".to_owned())),
+    ] {
+        let record =
+            Record::of(&std::collections::BTreeMap::from([("price", Digits(digits))]), "https://e.org/").unwrap();
+        assert_eq!(record.get("price"), Some(&value), "{digits}");
+    }
+}

@@ -20,9 +20,6 @@ use super::{
 };
 use crate::error::Error;
 
-/// Why there is none.
-pub(super) const MISSING: Option<&str> = None;
-
 /// How long another program may lock the database before that is an error: longer than an ordinary transaction, and
 /// shorter than the time that a pipeline has for an item.
 const BUSY: Duration = Duration::from_secs(10);
@@ -158,7 +155,7 @@ impl SqliteSink {
             transaction.execute_batch(&create(self.placing.table(), names))?;
         }
         {
-            let mut insert = transaction.prepare(&insert(self.placing.table(), names))?;
+            let mut insert = transaction.prepare(&insert(self.placing.table(), names, &self.placing.replaced()))?;
             for row in &self.pending {
                 insert.execute(params_from_iter(row))?;
             }

@@ -142,12 +142,12 @@ pub(super) fn create(table: &Table, names: &[String]) -> String {
     format!("CREATE TABLE {} (/* {MADE_BY_FEED} */ {})", quoted(&table.name), parts.join(", "))
 }
 
-/// Returns the statement that writes a row.
-pub(super) fn insert(table: &Table, names: &[String]) -> String {
+/// Returns the statement that writes a row, or replaces these columns of one with the same key.
+pub(super) fn insert(table: &Table, names: &[String], replaced: &[String]) -> String {
     let holes = vec!["?"; names.len()].join(", ");
     let insert = format!("INSERT INTO {} ({}) VALUES ({holes})", quoted(&table.name), list(names));
     if table.key.is_empty() {
         return insert;
     }
-    format!("{insert} {}", replacing(table, names))
+    format!("{insert} {}", replacing(table, replaced))
 }

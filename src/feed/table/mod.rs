@@ -15,7 +15,7 @@ pub(super) use self::{
     placing::{Existing, Placing},
 };
 use super::{
-    Feed, Format, postgres, sqlite,
+    Feed, Format,
     target::{self, Target},
 };
 use crate::error::Error;
@@ -101,7 +101,15 @@ impl Feed {
                 "the key `{strange}` is no column; add it to `fields`, or make the key of those there: `{fields}`"
             ));
         }
-        let missing = if is_url { postgres::MISSING } else { sqlite::MISSING };
-        missing.map_or(Ok(()), wrong)
+        without_feature(is_url).map_or(Ok(()), wrong)
+    }
+}
+
+/// Says which feature a database needs, in a build that does not have it.
+pub(super) const fn without_feature(is_postgres: bool) -> Option<&'static str> {
+    match is_postgres {
+        true if !cfg!(feature = "postgres") => Some("a table of PostgreSQL needs the feature `postgres`"),
+        false if !cfg!(feature = "sqlite") => Some("it needs the feature `sqlite`"),
+        _ => None,
     }
 }

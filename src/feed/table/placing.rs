@@ -3,7 +3,10 @@
 use super::Table;
 use crate::{
     error::Error,
-    feed::{Opening, Record, SinkError, Value, columns::Columns},
+    feed::{
+        Opening, Record, SinkError, Value,
+        columns::{Columns, is_missing},
+    },
 };
 
 /// A column that a table has.
@@ -23,13 +26,15 @@ pub(in crate::feed) struct Placing {
     existing: Option<Vec<Existing>>,
     /// Whether an earlier run has made the table.
     is_older: bool,
+    /// Which of the columns an item had, in their order.
+    were_there: Vec<bool>,
 }
 
 impl Placing {
     /// Begins with what the description says. The table is not there, or goes.
     pub fn new(table: Table) -> Self {
         let columns = table.given.clone().map(Columns::new);
-        Self { table, columns, existing: None, is_older: false }
+        Self { table, columns, existing: None, is_older: false, were_there: Vec::new() }
     }
 
     /// Goes on with a table that is there.
@@ -58,6 +63,15 @@ impl Placing {
         self.columns.as_ref().map(Columns::names)
     }
 
+    /// Returns the names of the columns that an item writes to a row which has its key. A table that was there may have columns
+    /// of others: without given ones, those that no item of this run had are left as they are.
+    pub fn replaced(&self) -> Vec<String> {
+        let are_own = self.table.given.is_some() || self.existing.is_none();
+        let names = self.names().unwrap_or_default().iter().enumerate();
+        let is_own = |index: &usize| are_own || self.were_there.get(*index).copied().unwrap_or(false);
+        names.filter(|(index, _)| is_own(index)).map(|(_, name)| name.clone()).collect()
+    }
+
     /// Makes a row of a record, from the value for each column. The first record sets the columns, unless they are given or
     /// it is refused.
     ///
@@ -69,11 +83,23 @@ impl Placing {
         make: impl FnOnce(&Self, Vec<&Value>) -> Result<R, SinkError>,
     ) -> Result<R, SinkError> {
         let was_set = self.columns.is_some();
-        let row = self.place(record).and_then(|cells| make(self, cells));
-        if row.is_err() && !was_set {
-            self.forget();
+        let row = self.place(record).and_then(|cells| {
+            let are_there: Vec<_> = cells.iter().map(|cell| !is_missing(cell)).collect();
+            Ok((make(self, cells)?, are_there))
+        });
+        match row {
+            Ok((row, are_there)) => {
+                self.were_there.resize(are_there.len(), false);
+                self.were_there.iter_mut().zip(are_there).for_each(|(was_there, is_there)| *was_there |= is_there);
+                Ok(row)
+            }
+            Err(error) => {
+                if !was_set {
+                    self.forget();
+                }
+                Err(error)
+            }
         }
-        row
     }
 
     fn place<'r>(&mut self, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {
@@ -89,6 +115,7 @@ impl Placing {
     /// Forgets the columns of records that were not written, and that no table has.
     pub fn forget(&mut self) {
         self.columns = self.table.given.clone().map(Columns::new);
+        self.were_there.clear();
     }
 
     fn placed<'r>(&self, columns: &Columns, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {

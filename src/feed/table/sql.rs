@@ -12,9 +12,9 @@ pub(in crate::feed) fn list<'n>(names: impl IntoIterator<Item = &'n String>) -> 
     names.into_iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the end of a statement that replaces the rows that have the same key.
-pub(in crate::feed) fn replacing<'n>(table: &Table, names: impl IntoIterator<Item = &'n String>) -> String {
-    let others = names.into_iter().filter(|name| !table.key.contains(name));
+/// Returns the end of a statement that replaces these columns of the rows that have the same key.
+pub(in crate::feed) fn replacing(table: &Table, columns: &[String]) -> String {
+    let others = columns.iter().filter(|name| !table.key.contains(name));
     let set: Vec<_> = others.map(|name| format!("{0} = excluded.{0}", quoted(name))).collect();
     let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
     format!("ON CONFLICT ({}) DO {action}", list(&table.key))

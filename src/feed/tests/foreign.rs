@@ -114,9 +114,11 @@ fn a_last_line_that_another_program_has_not_ended_is_kept_if_it_is_whole() {
         ("1\n[2]", "1\n[2]\n"),
         (&long, &format!("{long}\n")),
         ("\"text\"", "\"text\"\n"),
+        ("1\n2\n3", "1\n2\n3\n"),
+        ("1\nnull", "1\nnull\n"),
         // What a kill leaves.
         ("1\n{\"a\":", "1\n"),
-        ("1\n12", "1\n"),
+        ("1\n12,", "1\n"),
         ("1\n\0\0", "1\n"),
     ] {
         fs::write(&path, before).unwrap();
@@ -125,11 +127,30 @@ fn a_last_line_that_another_program_has_not_ended_is_kept_if_it_is_whole() {
         sink.close().unwrap();
         assert_eq!(content(&path), format!("{kept}3\n4\n"));
     }
+    // A crawl that goes on has written it itself, and it may be the beginning of 123.
+    fs::write(&path, "1\n12").unwrap();
+    Feed::to(&*path).open_for("bot", Opening::Resumed, false).unwrap();
+    assert_eq!(content(&path), "1\n");
     for foreign in ["[\n  1\n  ]", "some text", "<a/>"] {
         let text = format!("{foreign}\n  }}");
         fs::write(&path, &text).unwrap();
         let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
         assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{foreign}");
         assert_eq!(content(&path), text);
+    }
+}
+
+/// The run that was first ended before it had an item; the next one took the user's last row for one that a kill has torn.
+#[test]
+fn a_last_line_of_another_program_is_kept_also_by_the_run_after_one_that_wrote_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, before) in [("a.csv", "a,b\n1,2"), ("header.csv", "a,b"), ("a.jsonl", "1\n2")] {
+        let path = dir.path().join(name);
+        fs::write(&path, before).unwrap();
+        let feed = Feed::to(&*path).append();
+        for opening in [Opening::Fresh, Opening::Restarted, Opening::Resumed] {
+            drop(feed.open_for("bot", opening, true).unwrap());
+            assert_eq!(content(&path), format!("{before}\n"), "{name}");
+        }
     }
 }

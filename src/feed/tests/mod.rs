@@ -369,3 +369,49 @@ fn a_pipe_gets_the_end_of_an_array_when_the_feed_closes() {
     from.read_to_string(&mut text).unwrap();
     assert_eq!(text, "[\n1,\n2\n]\n");
 }
+
+/// What a pipe reads after these records, with a restart of the pipeline between them.
+#[cfg(unix)]
+fn piped(format: Format, runs: &[&[serde_json::Value]]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let path = path.clone();
+        move || fs::read_to_string(path).unwrap()
+    });
+    let open = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let feed = Feed::to(&*path).format(format);
+    for (number, records) in runs.iter().enumerate() {
+        let opening = if number == 0 { Opening::Fresh } else { Opening::Restarted };
+        let mut sink = feed.open_for("bot", opening, false).unwrap();
+        for item in *records {
+            sink.write(&record(item)).unwrap();
+            sink.commit().unwrap();
+        }
+        // What was not committed is lost in a panic.
+        if number + 1 == runs.len() {
+            sink.close().unwrap();
+        } else {
+            sink.write(&record(&json!({"lost": 1}))).ok();
+        }
+    }
+    drop(open);
+    reader.join().unwrap()
+}
+
+/// Regression: the columns and the beginning of an array were forgotten with the sink.
+#[cfg(unix)]
+#[test]
+fn a_pipe_goes_on_after_a_restart_as_it_has_begun() {
+    let array =
+        |text: String| serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap_or_else(|_| panic!("{text}"));
+    assert_eq!(array(piped(Format::Json, &[&[], &[json!(1)], &[json!(2)]])), [1, 2]);
+    assert_eq!(array(piped(Format::Json, &[&[], &[]])), Vec::<serde_json::Value>::new());
+    #[cfg(feature = "csv")]
+    {
+        let (whole, part) = ([json!({"a": 1, "b": 2, "c": 3})], [json!({"a": 1, "c": 3})]);
+        assert_eq!(piped(Format::Csv, &[&whole, &part, &whole]), "a,b,c\n1,2,3\n1,,3\n1,2,3\n");
+        assert_eq!(piped(Format::Csv, &[&[], &part]), "a,c\n1,3\n");
+    }
+}

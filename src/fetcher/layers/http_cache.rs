@@ -1,12 +1,13 @@
-//! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one is revalidated
-//! with the server.
+//! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one, and one that is asked
+//! for again, is revalidated with the server. What a request may have changed is removed.
 
 use std::time::Duration;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{ETAG, HOST, LAST_MODIFIED},
+    header::{CACHE_CONTROL, CONTENT_LOCATION, ETAG, HOST, LAST_MODIFIED, LOCATION},
 };
+use url::Url;
 
 use super::{record::stored, replay::read};
 use crate::{
@@ -54,12 +55,20 @@ impl HttpCache {
     }
 
     async fn answer(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
-        let key = StoreKey::new(request, &self.identity(request, context.session));
+        let Some(who) = self.identity(request, context.session) else {
+            return self.inner.fetch(permit, request, context).await;
+        };
+        let key = StoreKey::new(request, &who);
         let asked = self.asked(request);
+        let mut question = asked.clone();
+        if context.attempt > 1 {
+            // Whoever asks again wants another answer than the stored one, which only the server has.
+            question.push((CACHE_CONTROL.to_string(), "no-cache".to_owned()));
+        }
         let conditions = match read(&self.store, key, request, &self.transport).await {
             Err(error) => return FetchResult::offline(Err(NoResponse::Failed(error))),
             Ok(None) => Vec::new(),
-            Ok(Some((kept, reservation))) => match judge(&kept, &asked, clock::wall()) {
+            Ok(Some((kept, reservation))) => match judge(&kept, &question, clock::wall()) {
                 Freshness::Fresh => {
                     drop(permit);
                     return FetchResult::offline(Ok(kept.into_raw(reservation)));
@@ -111,12 +120,44 @@ impl HttpCache {
         result
     }
 
-    /// Returns the headers that identify us to the server: each identity has cached responses of its own.
-    fn identity(&self, request: &Request, session: Option<&Session>) -> Vec<u8> {
-        let ours = self.transport.identity(request, session, None).map(|(name, value)| (name.to_string(), value));
+    /// Sends a request that may change what is cached, and removes what it has changed (RFC 9111 §4.4).
+    async fn change(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
+        // A form's own secrets, such as a token against forgery, are not those of the page.
+        let headers = [request.headers.clone(), Vec::new()];
+        let keys_of = |url: &Url| {
+            headers.each_ref().map(|headers| {
+                let mut page = Request::get(url.clone());
+                page.url.set_fragment(None);
+                (page.headers, page.proxy) = (headers.clone(), request.proxy.clone());
+                Some(StoreKey::new(&page, &self.identity(&page, context.session)?))
+            })
+        };
+        // Before it is sent: it may change who we are, too.
+        let own = keys_of(&request.url);
+        let result = self.inner.fetch(permit, request, context).await;
+        let Ok(response) = &result.response else { return result };
+        if (200..400).contains(&response.status) {
+            let named = [LOCATION, CONTENT_LOCATION].map(|name| {
+                let url = request.url.join(response.headers.get(name)?.to_str().ok()?).ok()?;
+                Some(url).filter(|url| url.origin() == request.url.origin())
+            });
+            let named = named.iter().flatten().flat_map(keys_of);
+            for key in own.into_iter().chain(named).flatten() {
+                self.store.remove(key).await;
+            }
+        }
+        result
+    }
+
+    /// Returns the headers that identify us to the server: each identity has cached responses of its own. `None` if they
+    /// depend on the proxy that the request will take.
+    fn identity(&self, request: &Request, session: Option<&Session>) -> Option<Vec<u8>> {
+        let ours = self.transport.one_identity(request, session)?;
+        let ours = ours.into_iter().map(|(name, value)| (name.to_string(), value));
         let own = request.headers.iter().filter(|(name, _)| self.is_identity(name));
         let own = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), HeaderValue::from_str(value).ok()?)));
-        ours.chain(own).flat_map(|(name, value)| [name.as_bytes(), b"\n", value.as_bytes(), b"\n"].concat()).collect()
+        let of_one = |(name, value): (String, HeaderValue)| [name.as_bytes(), b"\n", value.as_bytes(), b"\n"].concat();
+        Some(ours.chain(own).flat_map(of_one).collect())
     }
 
     /// Returns the headers that a response may vary by.
@@ -140,6 +181,9 @@ impl HttpCache {
 
 impl Fetch for HttpCache {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
+        if !request.method.is_safe() {
+            return Box::pin(self.change(permit, request, context));
+        }
         // Each crawl fetches robots files itself: a cached one could be out of date unnoticed. Files of items have an index of
         // their own.
         let is_cached = request.kind() != Kind::RobotsTxt && context.stream.is_none() && is_plain(request);

@@ -20,8 +20,8 @@ use crate::{
     conduct::cooling::CoolingCause,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
+        layer::Layer,
         offload::{NoResult, Offload},
-        stack::Layer,
     },
     middleware::{AnyMiddleware, Attempt, Decision, DynAsyncMiddleware, Middleware, Received, Refuse},
     outcome::{FetchError, Outcome},
@@ -134,6 +134,7 @@ impl Middlewares {
         }
         let tenancy = permit.tenancy();
         let mut result = self.inner.fetch(permit, &sent, context).await;
+        result.sent_to = Some(&sent.url).filter(|sent_to| **sent_to != request.url).cloned();
         if !self.judges_responses || request.kind() != Kind::Page || is_not_told(&result) {
             return result;
         }

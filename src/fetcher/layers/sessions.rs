@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result},
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
+        layer::Layer,
         redirect,
-        stack::Layer,
     },
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -86,7 +86,7 @@ impl InSessions {
         if request.kind() == Kind::Page {
             self.learn(&mut result, request, &session);
         }
-        result.session = Some(session);
+        result.session = Some(session.by(result.proxy));
         result
     }
 
@@ -154,7 +154,8 @@ impl InSessions {
         let refused = match &result.response {
             _ if result.refuses_session => None,
             Ok(response) => {
-                let to = redirect::target(response.status, &response.headers, &request.url);
+                let sent_to = result.sent_to.as_ref().unwrap_or(&request.url);
+                let to = redirect::target(response.status, &response.headers, sent_to);
                 let path = to.as_ref().map(url::Url::path);
                 if !self.pool.is_block(response.status, path) {
                     return;

@@ -9,8 +9,10 @@ pub mod sitemap;
 
 use std::{sync::Arc, time::Duration};
 
+use url::Url;
+
 use self::file::Receiving;
-use super::VisitContext;
+use super::{VisitContext, redirect};
 use crate::{
     extract::Skipped,
     frontier::candidate::Candidate,
@@ -35,9 +37,17 @@ pub struct TimedResponse {
     pub cookies_changed: bool,
     /// The session that it was asked for in.
     pub session: Option<Session>,
+    /// The URL that it was asked for by, if a middleware has changed that of the request.
+    pub sent_to: Option<Url>,
 }
 
 impl TimedResponse {
+    /// Returns where it redirects to, if it does. A relative target is one of the URL that was sent (RFC 9110 §10.2.2).
+    pub fn redirect_target(&self, request: &Request) -> Option<Url> {
+        let sent_to = self.sent_to.as_ref().unwrap_or(&request.url);
+        redirect::target(self.response.status, &self.response.headers, sent_to)
+    }
+
     /// Returns the session of the pool that it was asked for in, if it was.
     pub fn pooled(&self) -> Option<&str> {
         self.session.as_ref().filter(|session| session.is_pooled()).map(Session::name)

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use hashbrown::{HashMap, HashSet};
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     Frontier, Leased, Offered,
@@ -44,8 +45,8 @@ pub struct Admission {
     bounds: QueueBounds,
     /// The most waiting requests of domains that have their own settings.
     own_bounds: ByDomain<Option<u64>>,
-    /// The sitemap files of each domain, and the most of them.
-    sitemaps: HashMap<Domain, u32>,
+    /// The sitemap files of each domain, by the hash of its name, and the most of them.
+    sitemaps: HashMap<u64, u32>,
     max_sitemaps: u32,
     order: Order,
     visits: Visits,
@@ -55,6 +56,16 @@ pub struct Admission {
     is_resumed: bool,
     /// Whether the scope was changed, so that what it dropped before may belong to it now.
     is_rescoped: bool,
+    host_drops: HostDrops,
+}
+
+/// The requests that were dropped for their host.
+#[derive(Default)]
+struct HostDrops {
+    /// Whether there are any since hosts last came into the scope: links to them may be skipped.
+    is_any: bool,
+    /// Whether hosts have come into the scope after such drops.
+    may_be_undone: bool,
 }
 
 /// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
@@ -134,6 +145,7 @@ impl Admission {
             waiting_seeds: HashSet::new(),
             is_resumed: false,
             is_rescoped: false,
+            host_drops: HostDrops::default(),
             boundary: Boundary::new(scope),
         }
     }
@@ -208,9 +220,16 @@ impl Admission {
         self.boundary.scope()
     }
 
-    /// Adds the host of a seed, or of a seed's redirect, to the scope. Tells whether it is new.
+    /// Adds the host of a seed, or of a seed's redirect, to the scope. What was dropped for its host is judged again when it
+    /// is found again. Tells whether the host is new.
     pub fn include(&mut self, seed: &Url) -> bool {
-        self.boundary.include(seed)
+        let is_new = self.boundary.include(seed);
+        // Links to it are skipped where they are found, if they were dropped before.
+        if is_new && std::mem::take(&mut self.host_drops.is_any) {
+            self.cache.clear();
+            self.host_drops.may_be_undone = true;
+        }
+        is_new
     }
 
     /// Returns the domain of a URL.
@@ -249,16 +268,18 @@ impl Admission {
         }
         let before = self.dropped.get(&fingerprint).copied();
         if let Some(reason) = before.filter(|reason| !self.may_be_undone(*reason, &request)) {
-            self.cache.note(fingerprint);
-            return Admitted::DroppedBefore(reason);
+            return self.drop_again(fingerprint, reason);
         }
         let domain = self.key.domain(&request.url);
         if let Err(reason) = self.check(&*frontier, &domain, &request, &fingerprint, now) {
             if before.is_none() && self.dropped.len() < MAX_DROPS_REMEMBERED {
                 self.dropped.insert(fingerprint, reason);
             }
-            if reason == DropReason::Depth {
-                self.depths.dropped(fingerprint, request);
+            match reason {
+                DropReason::Depth => self.depths.dropped(fingerprint, request),
+                DropReason::Host if before.is_some() => return self.drop_again(fingerprint, reason),
+                DropReason::Host => self.host_drops.is_any = true,
+                _ => {}
             }
             return if before.is_some() { Admitted::DroppedBefore(reason) } else { Admitted::Dropped(reason) };
         }
@@ -277,10 +298,19 @@ impl Admission {
     }
 
     /// Tells whether a request may be admitted that was dropped before: by a shorter path, as a seed, whose host belongs to
-    /// the scope from then on, and after a change of the scope. Other drops are final.
+    /// the scope from then on, where hosts have come into the scope since, and after a change of the scope. Other drops are
+    /// final.
     fn may_be_undone(&self, reason: DropReason, request: &Request) -> bool {
         let is_seed = request.depth == 0 && request.parent.is_none() && reason != DropReason::Unchanged;
-        reason == DropReason::Depth || is_seed || (self.is_rescoped && reason.is_by_scope())
+        let is_by_host = self.host_drops.may_be_undone && reason == DropReason::Host;
+        reason == DropReason::Depth || is_seed || is_by_host || (self.is_rescoped && reason.is_by_scope())
+    }
+
+    /// Answers that a request was dropped before. Its links are skipped from now on, until the scope changes or grows.
+    fn drop_again(&mut self, fingerprint: Fingerprint, reason: DropReason) -> Admitted {
+        self.host_drops.is_any |= reason == DropReason::Host;
+        self.cache.note(fingerprint);
+        Admitted::DroppedBefore(reason)
     }
 
     fn drop_unchanged(&mut self, fingerprint: Fingerprint) -> Admitted {
@@ -292,11 +322,16 @@ impl Admission {
     }
 
     /// Tells whether a candidate was queued or dropped before, so that it would bring nothing new.
-    pub fn has_answered(&self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
+    pub fn has_answered(&mut self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
         let Candidate { request, fingerprint, .. } = candidate;
-        let was_seen = !request.dont_filter && frontier.has_seen(fingerprint, now);
-        // One that was too deep may be nearer now.
-        was_seen || self.dropped.get(fingerprint).is_some_and(|reason| *reason != DropReason::Depth)
+        if !request.dont_filter && frontier.has_seen(fingerprint, now) {
+            return true;
+        }
+        match self.dropped.get(fingerprint).copied() {
+            // One that was too deep may be nearer now.
+            None | Some(DropReason::Depth) => false,
+            Some(reason) => !self.may_be_undone(reason, request) || self.boundary.check(request).is_err(),
+        }
     }
 
     /// Returns what is known of a page that is not in the frontier.
@@ -399,7 +434,7 @@ impl Admission {
             return Err(DropReason::DomainQueueFull);
         }
         if matches!(request.kind(), Kind::Sitemap(_)) {
-            let files = self.sitemaps.entry_ref(domain).or_default();
+            let files = self.sitemaps.entry(xxh3_64(domain.as_str().as_bytes())).or_default();
             if *files >= self.max_sitemaps {
                 return Err(DropReason::SitemapFiles);
             }
@@ -437,7 +472,7 @@ fn half_of(fingerprint: &Fingerprint) -> u64 {
 /// Returns the hash of the path of a URL that has a query.
 fn path_of_query(url: &Url) -> Option<u64> {
     let path = url.query().and_then(|_| url.as_str().split('?').next())?;
-    Some(xxhash_rust::xxh3::xxh3_64(path.as_bytes()))
+    Some(xxh3_64(path.as_bytes()))
 }
 
 #[cfg(test)]

@@ -125,3 +125,37 @@ fn the_same_query_again_is_no_trap() {
     assert_eq!(admit(&mut door, "https://e.org/p?c"), Admitted::Dropped(DropReason::TrapQueries));
     assert!(matches!(admit(&mut door, "https://e.org/p?b"), Admitted::Queued { .. }));
 }
+
+/// Regression: what a page linked to before a seed led to its host was dropped for good, and the target of a seed's
+/// redirect too; so it depended on the order of answers whether a site was crawled.
+#[test]
+fn a_host_that_comes_into_the_scope_later_is_crawled_whatever_was_dropped_before() {
+    let mut door = Door::new("{}");
+    let urls = ["https://new.org/", "https://new.org/p", "https://far.org/"];
+    let links = || urls.map(link).to_vec();
+    for _ in 0..2 {
+        door.found(0, links()).into_iter().for_each(|found| drop(door.admit(found)));
+    }
+    assert_eq!(door.found(0, links()).len(), 0, "they are skipped where they are found");
+
+    let mut target = link("https://new.org/");
+    target.parent = Some("https://old.net/".into());
+    let [target, far] =
+        [target, request("https://far.org/", 1)].map(|page| Candidate::new(page, &CanonicalUrl::default()));
+    let has_answered = |door: &mut Door, page| door.admission.has_answered(&door.frontier, page, door.now);
+    assert!(has_answered(&mut door, &target), "its host is outside");
+    assert!(door.admission.include(&target.request().url));
+    assert!(!has_answered(&mut door, &target) && has_answered(&mut door, &far));
+    let undone = |admitted| matches!(admitted, Admitted::Queued { again: Some(DropReason::Host), .. });
+    assert!(undone(door.admit(target)));
+    let found = door.found(0, links());
+    assert_eq!(found.len(), 2, "all but what is queued");
+    let [page, far] = <[Candidate; 2]>::try_from(found).unwrap();
+    assert!(undone(door.admit(page)));
+    assert_eq!(door.admit(far), Admitted::DroppedBefore(DropReason::Host));
+    assert_eq!(door.found(0, links()).len(), 0);
+
+    assert!(door.admission.include(&Url::parse("https://far.org/").unwrap()), "and once more");
+    let far = door.found(0, links()).pop().unwrap();
+    assert!(undone(door.admit(far)));
+}

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Uses one pair of clock readings, so that an instant survives being stored and read in one process.
+/// Uses one pair of clock readings, so that an instant survives being stored and read in one process, until the clocks
+/// have come apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Calendar {
     instant: Instant,
@@ -20,6 +21,14 @@ impl Calendar {
     /// Returns when the clocks were read.
     pub fn start(&self) -> Instant {
         self.instant
+    }
+
+    /// Takes over another pair of readings if the clocks have come apart since this one: the calendar was set, or the
+    /// machine was suspended, while instants stood still.
+    pub fn follow(&mut self, read: Self) {
+        if self.time(read.instant).abs_diff(read.time) > MAX_APART {
+            *self = read;
+        }
     }
 
     /// Creates a clock from a pair of readings.
@@ -46,17 +55,23 @@ impl Calendar {
     }
 
     /// Converts milliseconds since 1970 to an instant. A time too early to be represented becomes the start of this
-    /// process. A time more than a year ahead, as after a clock was set back, becomes a year ahead.
-    pub fn instant(&self, millis: u64) -> Instant {
-        let time = Duration::from_millis(millis);
+    /// process. One that lies further ahead of `now` than any delay, as after a clock was set back, becomes the longest
+    /// delay.
+    pub fn instant(&self, millis: u64, now: Instant) -> Instant {
+        let (time, latest) = (Duration::from_millis(millis), now + MAX_AHEAD);
         match time.checked_sub(self.time) {
-            Some(ahead) => self.instant + ahead.min(YEAR),
+            Some(ahead) => self.instant.checked_add(ahead).map_or(latest, |at| at.min(latest)),
             None => self.instant.checked_sub(self.time.saturating_sub(time)).unwrap_or(self.instant),
         }
     }
 }
 
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// The furthest stored time in the future that is believed. Requests are delayed for a day at most, and for somewhat more
+/// behind a domain that rests as long.
+const MAX_AHEAD: Duration = Duration::from_secs(2 * 86_400);
+
+/// How far the clocks may be apart before they are read again: clocks that are adjusted slowly stay below it for hours.
+const MAX_APART: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -68,8 +83,27 @@ mod tests {
         let calendar = Calendar::at(now, SystemTime::now());
         for ahead in [0, 1, 999_999, 1_000_001, 7_777_777_777] {
             let at = now + Duration::from_nanos(ahead);
-            let back = calendar.instant(calendar.millis(at));
+            let back = calendar.instant(calendar.millis(at), now);
             assert!(back >= at && back - at <= Duration::from_millis(1));
         }
+    }
+
+    /// Regression: all that was stored after a laptop had slept for eight hours was eight hours too early, and a delay that
+    /// was stored by a wrong clock lasted a year.
+    #[test]
+    fn times_are_right_again_after_a_machine_was_suspended_or_its_clock_was_set() {
+        let (start, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let time = UNIX_EPOCH + 400_000 * hour;
+        let mut calendar = Calendar::at(start, time);
+        let before = calendar.millis(start);
+        calendar.follow(Calendar::at(start + hour, time + hour + MAX_APART));
+        assert_eq!(calendar.millis(start), before, "they are together");
+        calendar.follow(Calendar::at(start + hour, time + 9 * hour));
+        assert_eq!(calendar.millis(start + 2 * hour), before + 10 * 3_600_000);
+        let much_later = start + 1_000 * hour;
+        assert_eq!(calendar.instant(calendar.millis(much_later + hour), much_later), much_later + hour);
+        calendar.follow(Calendar::at(start + hour, time - 399_999 * hour));
+        assert_eq!(calendar.second(start + hour), 3_600);
+        assert_eq!(calendar.instant(before, start + hour), start + hour + MAX_AHEAD, "what the wrong clock has stored");
     }
 }

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     WindowedFrontier,
+    calendar::Calendar,
     sharing::{Sharing, due},
     store::{Change, DeadLetter},
     store_thread::{StoreAnswer, StoreCommand},
@@ -48,6 +49,7 @@ impl WindowedFrontier {
     /// Asks the store for the fingerprints that are not in memory; returns whether there are any. Those in memory are
     /// kept at least until the result has been used.
     pub(super) fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
+        self.recent.make_room(fingerprints.len());
         let generation = self.recent.generation();
         let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
         let unknown: Vec<_> = unknown.collect();
@@ -80,6 +82,9 @@ impl WindowedFrontier {
 impl Durable for WindowedFrontier {
     fn listen(&mut self, listener: Arc<dyn Listener>) {
         self.link.listen(listener);
+        if let Some(settings) = self.settings.take() {
+            self.link.send(StoreCommand::KeepSettings(settings));
+        }
     }
 
     fn news(&mut self, now: Instant) -> Option<StoreNews> {
@@ -114,6 +119,7 @@ impl Durable for WindowedFrontier {
 
     fn commit(&mut self, checkpoint: Checkpoint, now: Instant) {
         self.committed = now;
+        self.calendar.follow(Calendar::now());
         let mut transaction = std::mem::take(&mut self.transaction);
         for domain in std::mem::take(&mut self.touched) {
             let Some(queue) = self.queues.get_mut(&domain) else { continue };

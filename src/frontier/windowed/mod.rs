@@ -16,6 +16,7 @@ mod store_thread;
 mod window;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -67,6 +68,8 @@ pub(super) struct WindowedFrontier {
     touched: Vec<Domain>,
     /// Which parts this machine has; `None` if it has all.
     sharing: Option<Sharing>,
+    /// The crawl's settings, until it begins: it may still be refused.
+    settings: Option<BTreeMap<String, String>>,
     link: StoreLink,
     sizes: Sizes,
 }
@@ -83,6 +86,8 @@ struct Sizes {
     all: usize,
     /// The most requests of one domain.
     of_a_domain: usize,
+    /// The most delayed requests of one domain; beyond it, those whose delays end last are evicted.
+    delayed: usize,
     /// The most fingerprints of a generation.
     generation: usize,
     /// The most fingerprints that are checked for expiry when the state is opened.
@@ -96,6 +101,7 @@ impl Default for Sizes {
             all: 200_000,
             // As many as a fast domain uses while the store syncs.
             of_a_domain: 8_192,
+            delayed: 1_024,
             // About 20 MB for each of the two. A crawl of fewer pages never needs to look fingerprints up in the store.
             generation: 800_000,
             // Takes under a second. Each opening starts elsewhere, so that all are checked in time.
@@ -109,9 +115,6 @@ const MIN_READ: usize = 8;
 
 /// The most requests read at once: a longer read would delay other domains.
 const MAX_READ: usize = 1_024;
-
-/// The most delayed requests of a domain in memory; beyond it, its queue is not read further.
-const MAX_DELAYED: usize = 1_024;
 
 impl WindowedFrontier {
     fn number(&mut self) -> u64 {
@@ -152,7 +155,7 @@ impl WindowedFrontier {
             let entries = entries.filter(|entry| self.held.insert(entry.entry.place.age));
             let entries: Vec<_> = entries
                 .map(|stored| {
-                    (stored.entry, stored.not_before.map(|at| self.calendar.instant(at)).filter(|at| *at > now))
+                    (stored.entry, stored.not_before.map(|at| self.calendar.instant(at, now)).filter(|at| *at > now))
                 })
                 .collect();
             new = entries.len();
@@ -160,9 +163,21 @@ impl WindowedFrontier {
         });
         let is_empty = queue.stored == 0;
         self.in_memory += new;
+        self.bound_delayed(domain);
         if is_empty {
             // The window of an empty queue was kept only for this result.
             self.touch(domain);
+        }
+    }
+
+    /// Evicts delayed requests of a domain where too many are in memory. Half of them stay, so that this is rare.
+    fn bound_delayed(&mut self, domain: &Domain) {
+        let max = if self.in_memory < self.sizes.all { self.sizes.delayed } else { MIN_READ.min(self.sizes.delayed) };
+        if let Some(queue) = self.queues.get_mut(domain).filter(|queue| queue.delayed() > max) {
+            for number in queue.evict_delayed(max / 2) {
+                self.held.remove(&number);
+                self.in_memory -= 1;
+            }
         }
     }
 
@@ -187,6 +202,9 @@ impl WindowedFrontier {
             queue.lent -= 1;
             queue.push(entry, not_before);
             self.in_memory += 1;
+        }
+        if not_before.is_some() {
+            self.bound_delayed(&domain);
         }
         domain
     }
@@ -224,7 +242,8 @@ impl Frontier for WindowedFrontier {
         let place = Place::new(request.rank(), self.number());
         let entry = Entry { place, attempts: 0, request: Arc::new(request) };
         self.transaction.put(domain, &entry, None);
-        let share = self.share();
+        // A new queue too has to wait for room: there may be millions.
+        let share = if self.in_memory < self.sizes.all { self.share() } else { 0 };
         let queue = self.queues.entry_ref(domain).or_default();
         queue.stored += 1;
         self.stored += 1;
@@ -264,7 +283,7 @@ impl Frontier for WindowedFrontier {
         let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
         queue.wake(now);
         let Some(mut entry) = queue.pop() else {
-            if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
+            if !queue.has_more() {
                 return queue.wakes_at().map_or(Next::Empty, Next::NotBefore);
             }
             self.read(domain, share.min(MAX_READ));
@@ -293,7 +312,7 @@ impl Frontier for WindowedFrontier {
         if queue.can_pop() {
             return Some(now);
         }
-        if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
+        if !queue.has_more() {
             return queue.wakes_at();
         }
         self.read(domain, share.min(MAX_READ));
@@ -387,6 +406,9 @@ impl Frontier for WindowedFrontier {
 }
 
 #[cfg(test)]
+mod tests;
+
+#[cfg(test)]
 pub(super) mod testing {
     use super::{opening::open_sized, store::Store, *};
     use crate::{
@@ -398,7 +420,7 @@ pub(super) mod testing {
 
     /// A frontier with so little memory that everything evictable is evicted.
     pub(in crate::frontier) fn tiny(store: impl Store + 'static, opening: Opening) -> Result<(Tiny, Resumed)> {
-        let sizes = Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 };
+        let sizes = Sizes { all: 24, of_a_domain: 4, delayed: 3, generation: 8, looked_through: 16 };
         open_sized(store, opening, sizes)
     }
 

@@ -42,7 +42,7 @@ pub(super) fn open_sized(
     let Opening { settings, recrawl, has_max_depth, now } = opening;
     let mut contents = store.load()?;
     let was_open = contents.settings.is_some() || contents.counters.is_some();
-    let changed = compare_settings(&store, contents.settings.take(), &settings)?;
+    let (changed, settings) = compare_settings(&store, contents.settings.take(), &settings)?;
     let look = contents.look.take();
     // Of a crawl that machines share, what is due may just be admitted again by another.
     if recrawl.forgets() && look.is_none() {
@@ -88,6 +88,7 @@ pub(super) fn open_sized(
         reads: Vec::new(),
         touched: Vec::new(),
         sharing: look.map(Sharing::new),
+        settings,
         link: StoreLink::start(store)?,
         sizes,
     };
@@ -134,15 +135,16 @@ fn failed(store: &impl Store) -> Result<Vec<DeadLetter>> {
     Ok(failed)
 }
 
-/// Returns the settings that changed since the last process, and stores the new ones. Without settings nothing is
-/// compared.
+type SettingsByName = BTreeMap<String, String>;
+
+/// Returns the settings that changed since the last process, and those that are to be stored when the crawl begins. Those of
+/// a new state are stored at once: they show that it was open. Without settings nothing is compared.
 fn compare_settings(
     store: &impl Store,
-    before: Option<BTreeMap<String, String>>,
+    before: Option<SettingsByName>,
     settings: &[(&'static str, String)],
-) -> Result<Vec<String>> {
-    let now: BTreeMap<String, String> =
-        settings.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+) -> Result<(Vec<String>, Option<SettingsByName>)> {
+    let now: SettingsByName = settings.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
     if let Some(before) = &before {
         for name in [DOMAIN_KEY, IDENTITY] {
             // Earlier versions had only this identity, and did not store its name.
@@ -159,15 +161,17 @@ fn compare_settings(
         }
     }
     if settings.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
-    store.keep_settings(&now)?;
-    let Some(before) = before else { return Ok(Vec::new()) };
+    let Some(before) = before else {
+        store.keep_settings(&now)?;
+        return Ok((Vec::new(), None));
+    };
     // Earlier versions did not store these.
     let is_new = |name: &str| name != IDENTITY && name != ORDER;
     let changed =
         |(name, text): &&(&'static str, String)| before.get(*name).map_or(is_new(name), |before| before != text);
-    Ok(settings.iter().filter(changed).map(|(name, _)| (*name).to_owned()).collect())
+    Ok((settings.iter().filter(changed).map(|(name, _)| (*name).to_owned()).collect(), Some(now)))
 }
 
 /// The most fingerprints removed in one batch, which bounds its memory.

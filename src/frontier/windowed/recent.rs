@@ -59,6 +59,11 @@ impl RecentlySeen {
         self.generation += 2;
     }
 
+    /// Lets a generation hold at least `fingerprints`, so that all of a look-up can be here at once.
+    pub fn make_room(&mut self, fingerprints: usize) {
+        self.max = self.max.max(fingerprints);
+    }
+
     /// Returns a marker of this moment for [`RecentlySeen::has_forgotten_since`].
     pub fn generation(&self) -> u64 {
         self.generation

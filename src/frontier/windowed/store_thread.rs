@@ -2,7 +2,7 @@
 //! batch, then answers queries. Knows no database.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -39,6 +39,8 @@ pub enum StoreCommand {
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// Reads a domain's queue from a place.
     Read { domain: Domain, from: Place, max: usize },
+    /// Stores the settings of the crawl.
+    KeepSettings(BTreeMap<String, String>),
     /// Reads the robots file of an origin.
     Robots { ticket: Ticket, origin: String },
     /// Stores everything received, then ends.
@@ -370,6 +372,7 @@ impl<S: Store> StoreThread<S> {
                     self.shared.answer(StoreAnswer::Robots { ticket, file });
                 }
             }
+            StoreCommand::KeepSettings(settings) => drop(self.attempt(|store| store.keep_settings(&settings))),
             StoreCommand::Store(_) | StoreCommand::Close(_) => {}
         }
     }

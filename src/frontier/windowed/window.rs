@@ -16,13 +16,15 @@ struct Delayed {
 
 /// One domain's queue, with its first entries in memory.
 ///
-/// Every entry that is only in the store is at or after `floor`, so an entry in memory before `floor` is the next one.
+/// Every entry that is only in the store is at or after `floor`, or is an evicted one, whose delay has not ended. So an entry in
+/// memory before `floor` is the next one.
 #[derive(Debug, Default)]
 pub struct QueueWindow {
     ready: BinaryHeap<Reverse<Entry>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
-    /// `None` if all waiting entries are in memory.
+    /// `None` if all waiting entries are in memory, or evicted.
     floor: Option<Place>,
+    evicted: Option<Evicted>,
     reading: Option<Box<Reading>>,
     /// Entries in the store: waiting or leased.
     pub stored: u64,
@@ -30,6 +32,15 @@ pub struct QueueWindow {
     pub lent: u64,
     /// Whether the number of entries has changed since the last commit.
     pub touched: bool,
+}
+
+/// Delayed entries that were removed from memory, and are in the store only, wherever their places are.
+#[derive(Clone, Copy, Debug)]
+struct Evicted {
+    /// The first of their places.
+    from: Place,
+    /// When the first of their delays ends.
+    until: Instant,
 }
 
 /// Changes since a read from the store began, which its result may not include.
@@ -68,12 +79,37 @@ impl QueueWindow {
         }
     }
 
+    /// Removes delayed entries from memory but for the `keep` whose delays end first. Returns their numbers.
+    pub fn evict_delayed(&mut self, keep: usize) -> Vec<u64> {
+        // The last delay comes first.
+        let mut delayed = std::mem::take(&mut self.delayed).into_sorted_vec();
+        let kept = delayed.split_off(delayed.len().saturating_sub(keep));
+        self.delayed = kept.into();
+        for Reverse(Delayed { until, entry: Entry { place, .. } }) in &delayed {
+            let evicted = self.evicted.get_or_insert(Evicted { from: *place, until: *until });
+            *evicted = Evicted { from: evicted.from.min(*place), until: evicted.until.min(*until) };
+            // A read in progress may return it as it was before.
+            self.removed(place.age);
+        }
+        delayed.into_iter().map(|Reverse(delayed)| delayed.entry.place.age).collect()
+    }
+
+    /// Lets the evicted entries be read again.
+    fn recall_evicted(&mut self) {
+        if let Some(evicted) = self.evicted.take() {
+            self.leave_in_store(evicted.from);
+        }
+    }
+
     /// Moves entries whose delay has passed to the others.
     pub fn wake(&mut self, now: Instant) {
         while self.delayed.peek().is_some_and(|Reverse(first)| first.until <= now) {
             if let Some(Reverse(delayed)) = self.delayed.pop() {
                 self.ready.push(Reverse(delayed.entry));
             }
+        }
+        if self.evicted.is_some_and(|evicted| evicted.until <= now) {
+            self.recall_evicted();
         }
     }
 
@@ -91,8 +127,9 @@ impl QueueWindow {
         if self.can_pop() { self.ready.pop().map(|Reverse(first)| first) } else { None }
     }
 
-    /// Removes at most `max` entries in memory, delayed or not.
+    /// Removes at most `max` entries in memory, delayed or not. Evicted ones are read again first.
     pub fn take_any(&mut self, max: usize) -> Vec<Entry> {
+        self.recall_evicted();
         let delayed = |queue: &mut Self| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry);
         let next = || self.ready.pop().map(|Reverse(entry)| entry).or_else(|| delayed(self));
         std::iter::from_fn(next).take(max).collect()
@@ -143,7 +180,8 @@ impl QueueWindow {
 
     /// Returns when the next delay ends.
     pub fn wakes_at(&self) -> Option<Instant> {
-        self.delayed.peek().map(|Reverse(first)| first.until)
+        let in_memory = self.delayed.peek().map(|Reverse(first)| first.until);
+        in_memory.into_iter().chain(self.evicted.map(|evicted| evicted.until)).min()
     }
 
     /// Begins a read; returns its start, or `None` if there is nothing to read or a read is in progress.

@@ -34,7 +34,8 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
 /// Returns a feed as this crawl has it, and whether what it uploads is gathered in a temporary folder.
 fn of_crawl(feed: &Feed, start: &Start) -> Result<(Feed, bool), Error> {
     let (feed, is_temporary) = feed.gathered(start.state_folder(), start.has_state(), &start.temporary().path())?;
-    Ok((feed.noted_in(start.file_in_state("files")), is_temporary))
+    let feed = feed.noted_in(start.file_in_state("files")).streaming_to(start.streams().clone());
+    Ok((feed, is_temporary))
 }
 
 fn check_feed(feed: &Feed, start: &Start) -> Result<(), Error> {

@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::text::device_name::is_device;
+
 /// The longest part of a name that is made of the path, in bytes: enough to tell pages apart by eye.
 const MAX_SLUG: usize = 80;
 
 /// Returns `example.org/docs-install-<hash>.md`. The hash of the whole URL without its fragment makes it unique; the rest
-/// is for people. Any file system takes it: ASCII letters, digits, `-`, `_` and `.`, no longer than 255 bytes.
+/// is for people. Any file system takes it: ASCII letters, digits, `-`, `_` and `.`, no longer than 255 bytes, and no device.
 pub(super) fn of(url: &Url) -> PathBuf {
     let mut page = url.clone();
     page.set_fragment(None);
     let host = safe(page.host_str().unwrap_or("no-host"), 240);
     let folder = page.port().map_or(host.clone(), |port| format!("{host}_{port}"));
+    let folder = if is_device(&folder) { format!("_{folder}") } else { folder };
     let path = page.path();
     let path = path.strip_suffix(".html").or_else(|| path.strip_suffix(".htm")).unwrap_or(path);
     let slug = safe(&format!("{path}-{}", page.query().unwrap_or_default()), MAX_SLUG);
@@ -70,6 +73,8 @@ mod tests {
             "http://e.org/a",
             "https://e.org/\u{e9}",
             "https://e.org/con",
+            "https://con/",
+            "https://aux.com/",
             "http://[::1]/",
             "https://e.org/a%00b",
         ];
@@ -78,7 +83,7 @@ mod tests {
         let long = name(&format!("https://{}.org/{}", "a.".repeat(120), "b/".repeat(5_000)));
         for name in names.iter().chain([&long]) {
             let parts: Vec<_> = name.split('/').collect();
-            assert_eq!(parts.len(), 2, "{name}");
+            assert!(parts.len() == 2 && !parts.iter().any(|part| is_device(part)), "{name}");
             assert!(parts.iter().all(|part| part.len() < 255 && !part.starts_with('.') && !part.is_empty()), "{name}");
             assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)), "{name}");
         }

@@ -15,7 +15,11 @@ use actix::{Actor, Context, Handler};
 
 pub use self::page::{HasMarkdown, MarkdownPage};
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::{disk::synced_folder::sync_name, error::Error, feed::check_folder_to_be};
+use crate::{
+    disk::{replaced_file::replace, synced_folder::sync_name},
+    error::Error,
+    feed::check_folder_to_be,
+};
 
 /// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name depends on
 /// the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder lists the pages.
@@ -141,7 +145,7 @@ impl Writer {
             file.write_all(content)?;
             if self.syncs { file.sync_all() } else { Ok(()) }
         };
-        let written = write().and_then(|()| fs::rename(&part, path));
+        let written = write().and_then(|()| replace(&part, path));
         if written.is_err() {
             // What is left of it is overwritten by the next attempt.
             let _ = fs::remove_file(&part);

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::super::PipelineError;
 use crate::{
+    disk::replaced_file::replace,
     error::{Error, Result},
     feed::{Outputs, Value, check_writable},
 };
@@ -157,10 +158,11 @@ impl Keys {
 
     /// Claims a key for an item.
     pub fn claim(self: &Arc<Self>, key: &Value) -> Claimed {
-        if *key == Value::Null {
+        if matches!(key, Value::Null) || matches!(key, Value::Float(number) if number.is_nan()) {
             return Claimed::Keyless;
         }
-        let key = xxh3_128(key.to_json().as_bytes());
+        // JSON writes numbers that are not finite alike, and bytes as a list.
+        let key = xxh3_128(format!("{key:?}").as_bytes());
         let mut known = self.lock();
         if known.has(key) {
             return Claimed::Known;
@@ -257,7 +259,7 @@ impl Known {
         let mut file = File::create(&part)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
-        std::fs::rename(&part, path)?;
+        replace(&part, path)?;
         Ok(Stored { file, path: path.to_owned(), keys: bytes.len() / LENGTH })
     }
 }
@@ -270,6 +272,28 @@ fn new(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_differ_are_told_apart_also_where_json_does_not() {
+        let keys = Arc::new(Keys::default());
+        let mut claims = Vec::new();
+        for key in [
+            Value::Float(f64::INFINITY),
+            Value::Float(f64::NEG_INFINITY),
+            Value::Bytes(vec![1]),
+            Value::List(vec![Value::Integer(1)]),
+            Value::Text("[1]".to_owned()),
+        ] {
+            match keys.claim(&key) {
+                Claimed::Now(claim) => claims.push(claim),
+                _ => panic!("{key:?} is taken for another"),
+            }
+            assert!(matches!(keys.claim(&key), Claimed::Pending(_)), "{key:?}");
+        }
+        for none in [Value::Null, Value::Float(f64::NAN)] {
+            assert!(matches!(keys.claim(&none), Claimed::Keyless), "{none:?}");
+        }
+    }
 
     /// A file of a hundred million keys was once read whole, to keep the last two million.
     #[test]

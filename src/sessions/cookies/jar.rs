@@ -6,7 +6,7 @@ use cookie_store::{Cookie, CookieDomain, CookieExpiration, CookieStore, RawCooki
 use http::HeaderValue;
 use url::Url;
 
-use super::set_cookie::{is_secure, marked_secure};
+use super::set_cookie::{is_secure, marked_secure, of_given};
 use crate::sessions::SessionCookie;
 
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct Jar {
     pub forgotten: u64,
     /// When it was last used, by the count of its session.
     pub used: u64,
+    /// The last time, by the same count, that it was given a cookie.
+    given: u64,
 }
 
 /// What identifies a cookie in a jar: domain, path and name.
@@ -33,6 +35,8 @@ struct Known {
     /// When it was last set or sent, by the same count.
     used: u64,
     is_secure: bool,
+    /// When it was given, by the count of the session; 0 if a server set it.
+    given: u64,
 }
 
 /// RFC 6265 §6.1: the number that a user agent should support for each domain. For a further one, another is removed.
@@ -42,8 +46,9 @@ pub(super) const MAX_IN_A_JAR: usize = 50;
 pub(super) const MAX_HEADER_LENGTH: usize = 8 * 1_024;
 
 impl Jar {
-    /// Tells whether the cookie is kept and was not there with this value, or is deleted.
-    pub fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) -> bool {
+    /// Takes in a cookie that was `given` at this time by the count of its session, or that a server sets (0). Tells whether it
+    /// is kept and was not there with this value, or is deleted.
+    pub fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url, given: u64) -> bool {
         let name = cookie.name();
         // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
@@ -64,7 +69,8 @@ impl Jar {
             self.forget(&place);
         }
         self.last += 1;
-        let set = Known { created: self.last, used: self.last, is_secure: marked_secure(&cookie) };
+        self.given = self.given.max(given);
+        let set = Known { created: self.last, used: self.last, is_secure: marked_secure(&cookie), given };
         match self.store.insert(cookie.into_owned(), url) {
             Ok(StoreAction::Inserted) => {
                 self.known.insert(place, set);
@@ -84,9 +90,25 @@ impl Jar {
         }
     }
 
+    /// Takes over what another jar was given since this was done last.
+    pub fn take_over(&mut self, other: &Self) {
+        if self.given >= other.given {
+            return;
+        }
+        for (url, cookie) in other.given_since(self.given).filter_map(|given| of_given(&given)) {
+            self.take_in(&cookie, &url, other.given);
+        }
+        self.given = other.given;
+    }
+
     /// Returns how many there are.
     pub fn count(&self) -> usize {
         self.known.len()
+    }
+
+    /// Tells whether it was ever given a cookie.
+    pub fn was_given_any(&self) -> bool {
+        self.given > 0
     }
 
     fn forget(&mut self, place: &Place) {
@@ -114,7 +136,17 @@ impl Jar {
 
     /// Returns those that have not expired, in the order they were created in.
     pub fn list(&self) -> impl Iterator<Item = SessionCookie> {
+        self.list_where(|_| true)
+    }
+
+    /// Returns those of [`Jar::list`] that were given after this time by the count of the session.
+    pub fn given_since(&self, since: u64) -> impl Iterator<Item = SessionCookie> {
+        self.list_where(move |known| known.given > since)
+    }
+
+    fn list_where(&self, is_wanted: impl Fn(&Known) -> bool) -> impl Iterator<Item = SessionCookie> {
         let mut kept: Vec<_> = self.store.iter_unexpired().collect();
+        kept.retain(|cookie| self.known.get(&place(cookie)).is_some_and(&is_wanted));
         kept.sort_by_key(|cookie| self.known.get(&place(cookie)).map(|known| known.created));
         kept.into_iter().map(|cookie| SessionCookie {
             name: cookie.name().to_owned(),

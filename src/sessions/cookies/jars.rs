@@ -35,35 +35,60 @@ pub(super) const MAX_COOKIES: usize = 10_000;
 impl Jars {
     /// Takes in cookies that were set at `url`. Tells whether they are other ones than before.
     pub fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) -> bool {
-        self.uses += 1;
-        let jar = self.by_key.entry(Key::new(url, proxy)).or_default();
-        jar.used = self.uses;
-        let (before, forgotten) = (jar.count(), jar.forgotten);
-        let mut has_changed = false;
-        for cookie in set {
-            has_changed |= jar.take_in(&cookie, url);
-        }
-        self.cookies = self.cookies - before + jar.count();
-        self.forgotten += jar.forgotten - forgotten;
-        if self.cookies > MAX_COOKIES {
-            self.forget_a_quarter();
-        }
-        has_changed
+        self.with_jar(url, proxy, |jar, _| set.fold(false, |changed, cookie| jar.take_in(&cookie, url, 0) | changed))
+    }
+
+    /// Takes in a cookie that is given. The jars of proxies take it over when they are used next.
+    pub fn give(&mut self, url: &Url, cookie: &RawCookie<'static>) -> bool {
+        self.with_jar(url, None, |jar, now| jar.take_in(cookie, url, now))
     }
 
     /// Returns the `Cookie` header for a request to `url`.
     pub fn header(&mut self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
-        let jar = self.by_key.get_mut(&Key::new(url, proxy))?;
-        self.uses += 1;
-        jar.used = self.uses;
-        jar.header(url)
+        self.with_jar(url, proxy, |jar, _| jar.header(url))
     }
 
-    /// Returns the cookies that have not expired, but those that belong to a proxy, in the order they were created in.
-    pub fn list(&self) -> Vec<SessionCookie> {
-        let mut of_domains: Vec<_> = self.by_key.iter().filter(|(key, _)| key.proxy.is_none()).collect();
+    /// Uses a jar, at this time by the count of uses. There is none for a domain without cookies.
+    fn with_jar<T>(&mut self, url: &Url, proxy: Option<u64>, use_it: impl FnOnce(&mut Jar, u64) -> T) -> T {
+        self.uses += 1;
+        let key = Key::new(url, proxy);
+        let mut jar = self.by_key.remove(&key).unwrap_or_default();
+        let (before, forgotten) = (jar.count(), jar.forgotten);
+        jar.used = self.uses;
+        if proxy.is_some()
+            && let Some(direct) = self.by_key.get(&key.with_proxy(None))
+        {
+            jar.take_over(direct);
+        }
+        let result = use_it(&mut jar, self.uses);
+        self.cookies = self.cookies - before + jar.count();
+        self.forgotten += jar.forgotten - forgotten;
+        // That of a proxy remembers that a server has deleted what was given.
+        if jar.count() > 0 || proxy.is_some() && jar.was_given_any() {
+            self.by_key.insert(key, jar);
+        }
+        if self.cookies > MAX_COOKIES {
+            self.forget_a_quarter();
+        }
+        result
+    }
+
+    /// Returns how many jars there are.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Returns the cookies that have not expired of requests through `proxy`, in the order they were created in.
+    pub fn list(&self, proxy: Option<u64>) -> Vec<SessionCookie> {
+        let mut of_domains: Vec<_> = self.by_key.iter().filter(|(key, _)| key.proxy == proxy).collect();
+        // Those that were given, where nothing was sent through the proxy.
+        let mut given: Vec<_> = self.by_key.iter().filter(|(key, _)| proxy.is_some() && key.proxy.is_none()).collect();
+        given.retain(|(key, _)| !self.by_key.contains_key(&key.with_proxy(proxy)));
         of_domains.sort_by(|(one, _), (other, _)| one.domain.cmp(&other.domain));
-        of_domains.into_iter().flat_map(|(_, jar)| jar.list()).collect()
+        given.sort_by(|(one, _), (other, _)| one.domain.cmp(&other.domain));
+        let given = given.into_iter().flat_map(|(_, jar)| jar.given_since(0));
+        of_domains.into_iter().flat_map(|(_, jar)| jar.list()).chain(given).collect()
     }
 
     /// Removes the least recently used quarter of the jars.
@@ -81,5 +106,9 @@ impl Jars {
 impl Key {
     fn new(url: &Url, proxy: Option<u64>) -> Self {
         Self { domain: registrable(url), proxy }
+    }
+
+    fn with_proxy(&self, proxy: Option<u64>) -> Self {
+        Self { domain: self.domain.clone(), proxy }
     }
 }

@@ -15,7 +15,10 @@ use std::sync::{
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use url::Url;
 
-use self::{jars::Jars, set_cookie::parse};
+use self::{
+    jars::Jars,
+    set_cookie::{of_given, parse},
+};
 use super::{SessionCookie, cookie_date};
 use crate::error::Result;
 
@@ -64,22 +67,19 @@ impl Cookies {
         set.peek().is_some() && self.change(|jars| jars.take_in(url, proxy, set))
     }
 
-    /// Adds a cookie that is given. Tells whether it is kept.
+    /// Adds a cookie that is given, for requests through all proxies. Tells whether it is kept.
     pub fn add(&self, given: &SessionCookie) -> bool {
-        let Some((url, line)) = given.as_set_cookie() else { return false };
-        let Some(cookie) = HeaderValue::from_str(&line).ok().and_then(|line| parse(&line, &url)) else { return false };
-        self.change(|jars| jars.take_in(&url, None, std::iter::once(cookie)))
+        of_given(given).is_some_and(|(url, cookie)| self.change(|jars| jars.give(&url, &cookie)))
     }
 
     /// Returns the `Cookie` header for a request to `url`.
     pub fn header(&self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
-        self.mark_used();
-        self.jars().header(url, proxy)
+        self.change(|jars| jars.header(url, proxy))
     }
 
-    /// Returns the cookies that have not expired, but those that belong to a proxy, in the order they were created in.
-    pub fn list(&self) -> Vec<SessionCookie> {
-        self.jars().list()
+    /// Returns the cookies that have not expired of requests through `proxy`, in the order they were created in.
+    pub fn list(&self, proxy: Option<u64>) -> Vec<SessionCookie> {
+        self.jars().list(proxy)
     }
 
     /// Returns how many there are.

@@ -5,6 +5,7 @@ use http::HeaderValue;
 use url::Url;
 
 use super::cookie_date;
+use crate::sessions::SessionCookie;
 
 /// RFC 6265bis §5.6: the most that name and value have together, in bytes.
 const MAX_LENGTH: usize = 4_096;
@@ -38,17 +39,25 @@ pub(super) fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>
     Some(cookie)
 }
 
+/// Makes of a cookie that a session is given what a server would set, and where; `None` if none may.
+pub(super) fn of_given(given: &SessionCookie) -> Option<(Url, RawCookie<'static>)> {
+    let (url, line) = given.as_set_cookie()?;
+    let cookie = parse(&HeaderValue::from_str(&line).ok()?, &url)?;
+    Some((url, cookie))
+}
+
 /// Rewrites `Expires` in the one form that the `cookie` crate parses, and removes it where it is not a date (RFC 6265
-/// §5.2.1); removes attributes that are too long.
+/// §5.2.1); removes a `Max-Age` that is no number (RFC 6265bis §5.6.2), and attributes that are too long.
 fn with_plain_attributes(text: &str) -> String {
     let mut parts = text.split(';');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for attribute in parts {
         let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-        if value.trim().len() > MAX_ATTRIBUTE {
+        let (name, value) = (name.trim(), value.trim());
+        if value.len() > MAX_ATTRIBUTE || name.eq_ignore_ascii_case("max-age") && !is_number(value) {
             continue;
         }
-        let attribute = if name.trim().eq_ignore_ascii_case("expires") {
+        let attribute = if name.eq_ignore_ascii_case("expires") {
             match cookie_date::parse(value.as_bytes()) {
                 Some(date) => format!(" Expires={}", httpdate::fmt_http_date(date)),
                 None => continue,
@@ -60,6 +69,11 @@ fn with_plain_attributes(text: &str) -> String {
         plain += &attribute;
     }
     plain
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(super) fn is_secure(url: &Url) -> bool {

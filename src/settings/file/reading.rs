@@ -194,7 +194,13 @@ impl<'a> Reading<'a> {
             [""] => Some(format!("{given} belongs to no table, so write it before the first one")),
             tables => Some(format!("{given} belongs to [{}]", tables.join("] or ["))),
         };
-        let meant = match (nearest(given, here.iter().copied()), belongs) {
+        let all = here.iter().chain(elsewhere.iter().map(|(key, _)| key));
+        let is_here = nearest(given, all.copied()).is_some_and(|near| here.contains(&near));
+        let near_here = nearest(given, here.iter().copied()).filter(|_| is_here);
+        if let Some((_, key)) = FOREIGN_KEYS.iter().find(|(foreign, _)| *foreign == given) {
+            return format!("{place} {given}; write {key}");
+        }
+        let meant = match (near_here, belongs) {
             (Some(near), Some(belongs)) => format!("; did you mean {near}? {belongs}"),
             (Some(near), None) => format!("; did you mean {near}?"),
             (None, Some(belongs)) => format!("; {belongs}"),
@@ -272,6 +278,20 @@ impl<'a> Reading<'a> {
         near.map_or_else(String::new, |near| format!("; did you mean {VARIABLES}{near}?"))
     }
 }
+
+/// What other tools, and options of the command line, call otherwise.
+const FOREIGN_KEYS: [(&str, &str); 10] = [
+    ("delay", "spacing = \"1s\" in [politeness]"),
+    ("download_delay", "spacing = \"1s\" in [politeness]"),
+    ("crawl_delay", "spacing = \"1s\" in [politeness]"),
+    ("rate_limit", "rate = \"2/s\" in [politeness]"),
+    ("concurrent_requests", "concurrency = 16 in [politeness]"),
+    ("concurrent_requests_per_domain", "per_domain = 8 in [politeness]"),
+    ("depth", "max_depth = 3 in [scope]"),
+    ("depth_limit", "max_depth = 3 in [scope]"),
+    ("allowed_domains", "within = \"domain\" in [scope]"),
+    ("robotstxt_obey", "robots = \"ignore\" in [politeness], and leave it out to obey"),
+];
 
 /// What is told of the line with a fault.
 #[derive(Clone, Copy)]

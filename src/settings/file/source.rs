@@ -92,8 +92,18 @@ impl Source {
 
 /// Returns the variables of this process that are meant for us.
 fn variables() -> Result<Vec<(String, String)>> {
-    let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let ours = ours.filter(|(name, _)| name.starts_with(VARIABLES));
+    let all = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = all.filter(|(name, value)| {
+        let Some(rest) = name.strip_prefix(VARIABLES) else { return false };
+        let is_of_kubernetes = is_of_kubernetes(rest, &value.to_string_lossy());
+        if is_of_kubernetes {
+            tracing::warn!(
+                name,
+                "no setting: Kubernetes tells so of a Service; `enableServiceLinks: false` leaves it out"
+            );
+        }
+        !is_of_kubernetes
+    });
     let read = |(name, value): (String, std::ffi::OsString)| match value.into_string() {
         Ok(value) => Ok((name, value)),
         Err(_) => Err(Error::setting(name, "its value is no text in UTF-8")),
@@ -101,4 +111,48 @@ fn variables() -> Result<Vec<(String, String)>> {
     let mut variables = ours.map(read).collect::<Result<Vec<_>>>()?;
     variables.sort();
     Ok(variables)
+}
+
+/// Tells whether Kubernetes has set a variable: it does in each pod for each Service, also for one that has our name, or one that
+/// begins with it. `rest` is what follows our prefix.
+fn is_of_kubernetes(rest: &str, value: &str) -> bool {
+    // `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT`, `NAME_SERVICE_PORT_HTTP`
+    let of_service = rest.ends_with("SERVICE_HOST") || rest.ends_with("SERVICE_PORT") || rest.contains("SERVICE_PORT_");
+    // `NAME_PORT=tcp://10.0.0.7:80`
+    let is_port = (rest == "PORT" || rest.ends_with("_PORT")) && value.contains("://");
+    // `NAME_PORT_80_TCP`, `NAME_PORT_80_TCP_ADDR`
+    let of_port = rest.split("PORT_").skip(1).any(|after| {
+        let mut words = after.split('_');
+        let is_number = words.next().is_some_and(|word| word.parse::<u16>().is_ok());
+        is_number && words.next().is_some_and(|word| matches!(word, "TCP" | "UDP" | "SCTP"))
+    });
+    of_service || is_port || of_port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: beside a Service called `actix-crawler` no crawl started.
+    #[test]
+    fn what_kubernetes_says_of_a_service_with_our_name_is_no_setting() {
+        for (rest, value) in [
+            ("SERVICE_HOST", "10.0.0.7"),
+            ("SERVICE_PORT", "80"),
+            ("SERVICE_PORT_HTTP", "80"),
+            ("PORT", "tcp://10.0.0.7:80"),
+            ("PORT_80_TCP", "tcp://10.0.0.7:80"),
+            ("PORT_80_TCP_PROTO", "tcp"),
+            ("PORT_80_TCP_ADDR", "10.0.0.7"),
+            ("WEB_SERVICE_HOST", "10.0.0.7"),
+            ("WEB_PORT", "tcp://10.0.0.7:80"),
+            ("WEB_PORT_53_UDP_PORT", "53"),
+        ] {
+            assert!(is_of_kubernetes(rest, value), "{rest}");
+        }
+        for (rest, value) in [("MAX_QUEUED", "7"), ("PORT", "80"), ("SEEDS", "['http://a.test/']"), ("SUPPORT_X", "1")]
+        {
+            assert!(!is_of_kubernetes(rest, value), "{rest}");
+        }
+    }
 }

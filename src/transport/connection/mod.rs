@@ -244,7 +244,8 @@ impl Connection {
     fn check_quiet(&self, exchange: &Exchange, cx: &mut Context<'_>) -> io::Result<()> {
         if self.is_used && self.poll_idle(cx, &mut ReadBuf::new(&mut [0])).is_ready() {
             exchange.lost();
-            return Err(io::ErrorKind::ConnectionAborted.into());
+            let why = "the server closed the idle connection, or sent something on it, before the request was written";
+            return Err(exchange.fail(FetchError::Truncated(why.to_owned())));
         }
         Ok(())
     }

@@ -110,6 +110,15 @@ impl Proxies {
         Ok(rotation.next(|proxy| rests.get(&proxy.id()).and_then(|rest| rest.until(now))))
     }
 
+    /// Returns the proxies of which [`Proxies::choose`] chooses one; none if `own` is invalid.
+    pub fn candidates(&self, url: &Url, own: Option<&str>) -> Vec<Option<Arc<Proxy>>> {
+        match (own, self.rotation(url)) {
+            (Some(own), _) => ProxyUrl::new(own).parse().map(|proxy| proxy.map(Arc::new)).into_iter().collect(),
+            (None, Some(rotation)) => rotation.members.clone(),
+            (None, None) => vec![self.environment.proxy(url).cloned()],
+        }
+    }
+
     /// Returns how many alternatives a URL has when its proxy fails.
     pub fn alternatives(&self, url: &Url) -> usize {
         self.rotation(url).map_or(0, |rotation| rotation.members.len().saturating_sub(1))

@@ -10,7 +10,7 @@ use std::{
     io::{self, Read},
 };
 
-use super::layout::Layout;
+use super::{layout::Layout, streams::Streamed};
 use crate::feed::{Record, SinkError, Value, columns::Columns};
 
 /// One record a line, below a header.
@@ -27,14 +27,13 @@ pub(crate) struct CsvLayout {
     is_headless: bool,
 }
 
-/// The last record of the file.
+/// The last record of the file that is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Ended,
-    /// It may be whole without an end, which RFC 4180 allows.
-    MayBeOpen,
-    /// It has no end yet.
-    Open,
+    /// It may be another program's, which has not ended it: RFC 4180 allows that.
+    MayLackEnd,
+    LacksEnd,
 }
 
 impl CsvLayout {
@@ -42,7 +41,7 @@ impl CsvLayout {
     /// not ended it.
     pub fn new(at: String, given: Option<Vec<String>>, escape_formulas: bool, may_lack_end: bool) -> Self {
         let columns = given.clone().map(Columns::new);
-        let last = if may_lack_end { Last::MayBeOpen } else { Last::Ended };
+        let last = if may_lack_end { Last::MayLackEnd } else { Last::Ended };
         Self { at, given, columns, escape_formulas, last, is_headless: false }
     }
 
@@ -52,27 +51,34 @@ impl CsvLayout {
         Ok(())
     }
 
-    fn encode_line(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
-        if let Some(columns) = &self.columns {
-            return self.row(columns, record, to);
-        }
-        let columns = Columns::of(record);
-        if columns.are_named() && !self.is_headless {
-            line(columns.names().iter().map(Cow::from), to);
-        }
-        self.row(&columns, record, to)?;
-        self.columns = Some(columns);
-        Ok(())
+    /// Writes the names, which may be a page's as well as the cells are.
+    fn header(&self, names: &[String], to: &mut Vec<u8>) {
+        line(names.iter().map(|name| self.escaped(Cow::from(name))), to);
     }
 
     fn cell<'v>(&self, value: &'v Value) -> Cow<'v, str> {
-        let cell = value.to_cell();
-        // Numbers are never escaped as formulas.
-        let is_text = matches!(value, Value::Text(_) | Value::List(_));
-        if self.escape_formulas && is_text && cell.starts_with(BEGIN_FORMULAS) {
-            return Cow::Owned(format!("'{cell}"));
+        if is_number(value) { value.to_cell() } else { self.escaped(value.to_cell()) }
+    }
+
+    fn escaped<'c>(&self, cell: Cow<'c, str>) -> Cow<'c, str> {
+        if self.escape_formulas && cell.starts_with(BEGIN_FORMULAS) { Cow::Owned(format!("'{cell}")) } else { cell }
+    }
+
+    /// Returns a name as it was before [`CsvLayout::escaped`].
+    fn unescaped(&self, name: String) -> String {
+        match name.strip_prefix('\'') {
+            Some(rest) if self.escape_formulas && rest.starts_with(BEGIN_FORMULAS) => rest.to_owned(),
+            _ => name,
         }
-        cell
+    }
+}
+
+/// Tells whether a value is a number, or several: none is a formula.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Integer(_) | Value::Float(_) => true,
+        Value::List(values) => values.iter().all(is_number),
+        _ => false,
     }
 }
 
@@ -80,37 +86,42 @@ impl Layout for CsvLayout {
     fn beginning(&self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Some(names) = &self.given {
-            line(names.iter().map(Cow::from), &mut header);
+            self.header(names, &mut header);
         }
         header
     }
 
     fn encode(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
-        if self.last == Last::Open {
-            to.push(b'\n');
+        if let Some(columns) = &self.columns {
+            return self.row(columns, record, to);
         }
-        self.encode_line(record, to)?;
-        self.last = Last::Ended;
+        let columns = Columns::of(record);
+        if columns.are_named() && !self.is_headless {
+            self.header(columns.names(), to);
+        }
+        self.row(&columns, record, to)?;
+        self.columns = Some(columns);
         Ok(())
     }
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         let found = file::end_of_records(file)?;
-        match found.without_end.filter(|_| self.last == Last::MayBeOpen) {
-            Some(end) => {
-                self.last = Last::Open;
-                Ok(end)
-            }
-            None => Ok(found.whole),
-        }
+        let without_end = found.without_end.filter(|_| self.last == Last::MayLackEnd);
+        self.last = if without_end.is_some() { Last::LacksEnd } else { Last::Ended };
+        Ok(without_end.unwrap_or(found.whole))
     }
 
     fn go_on_after_line(&mut self) {
-        self.last = Last::Open;
+        self.last = Last::LacksEnd;
+    }
+
+    fn missing_end(&self) -> &'static [u8] {
+        if self.last == Last::LacksEnd { b"\n" } else { b"" }
     }
 
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
         let Some(header) = file::header(content)? else { return Ok(()) };
+        let header: Vec<_> = header.into_iter().map(|name| self.unescaped(name)).collect();
         let missing = self.given.iter().flatten().find(|name| !header.contains(name));
         if let Some(missing) = missing {
             let why = format!(
@@ -122,8 +133,15 @@ impl Layout for CsvLayout {
         Ok(())
     }
 
-    fn go_on_unseen(&mut self) {
-        self.is_headless = true;
+    fn go_on_unseen(&mut self, streamed: Option<Streamed>) {
+        match streamed {
+            Some(Streamed { columns, .. }) => self.columns = columns.or_else(|| self.columns.take()),
+            None => self.is_headless = true,
+        }
+    }
+
+    fn streamed(&self) -> Streamed {
+        Streamed { columns: self.columns.clone(), ..Streamed::default() }
     }
 }
 

@@ -238,6 +238,11 @@ fn a_text_that_a_spreadsheet_would_calculate_is_escaped_where_that_is_asked_for(
     assert_eq!(read(&path).lines().nth(1), Some("=1+1,-5,-5,@x | y,a=b,\tx"));
     fresh(&csv(&path).escape_formulas()).add(&item).unwrap();
     assert_eq!(read(&path).lines().nth(1), Some("'=1+1,-5,'-5,'@x | y,a=b,'\tx"));
+    // The names may be a page's too, and lists may be of numbers.
+    let item = json!({"=1+1": 2, "l": [-5], "m": [-5, "x"]});
+    fresh(&csv(&path).escape_formulas()).add(&item).unwrap();
+    open(&csv(&path).escape_formulas(), Opening::Resumed).unwrap().add(&item).unwrap();
+    assert_eq!(read(&path), "'=1+1,l,m\n2,-5,'-5 | x\n2,-5,'-5 | x\n");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     clock,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
-        stack::Layer,
+        layer::Layer,
     },
     headers::origin_header::belongs_to_origin,
     identity::strip_user_info,

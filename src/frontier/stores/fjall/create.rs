@@ -4,7 +4,10 @@
 use std::{fs, io, path::Path};
 
 use super::{FjallStore, Store as _};
-use crate::error::{Error, Result};
+use crate::{
+    disk::synced_folder::sync_folder,
+    error::{Error, Result},
+};
 
 /// The folder of the store in a state's directory.
 pub(super) const STORE: &str = "store";
@@ -27,7 +30,9 @@ pub(super) fn ensure(dir: &Path) -> Result<()> {
     store.sync()?;
     // Closed before renaming: the store refers to its files by path.
     drop(store);
-    fs::rename(&unfinished, &finished).map_err(|source| Error::file(&finished, source))
+    fs::rename(&unfinished, &finished).map_err(|source| Error::file(&finished, source))?;
+    // Without this, a power failure may take the whole store away, although all in it was synced.
+    sync_folder(dir).map_err(|source| Error::file(dir, source))
 }
 
 fn remove(dir: &Path) -> Result<()> {

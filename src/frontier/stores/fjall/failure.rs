@@ -10,15 +10,14 @@ use crate::error::Error;
 
 /// Creates the error for what the database reports. Only what says nothing of the system is called damage.
 pub(super) fn unusable(dir: &Path, error: &fjall::Error) -> Error {
-    match of_the_system(error) {
-        Some(system) if matches!(system.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            let why =
-                format!("the disk has no room for it: {system}; what it holds is safe; make room and start again");
-            Error::store(dir, why)
-        }
-        Some(system) => Error::store(dir, format!("the system refuses it: {system}")),
-        None => damaged(dir, error),
-    }
+    let Some(system) = of_the_system(error) else { return damaged(dir, error) };
+    let why = if matches!(system.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        format!("the disk has no room for it: {system}; what it holds is safe; make room and start again")
+    } else {
+        format!("the system refuses it: {system}")
+    };
+    let source = system.raw_os_error().map_or_else(|| system.kind().into(), io::Error::from_raw_os_error);
+    Error::Store { dir: dir.to_owned(), why, source: Some(source) }
 }
 
 /// Creates the error for content that cannot be read.

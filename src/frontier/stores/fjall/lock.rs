@@ -45,6 +45,12 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Waits until nobody has the directory locked.
+pub(super) fn wait_until_unlocked(dir: &Path) {
+    // Without a lock file, or where locks are not known, there is nothing to wait for.
+    let _ = File::open(dir.join("lock")).and_then(|file| file.lock_shared());
+}
+
 /// Creates or opens the lock file. Nothing is written before it is known not to be a link.
 fn open(path: &Path) -> Result<File> {
     let refuse = |source| Error::file(path, source);
@@ -102,5 +108,20 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("lock")).unwrap();
         assert!(lock(dir.path()).is_err());
         assert!(!dir.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_goes_on_when_it_is_free_or_where_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        wait_until_unlocked(dir.path());
+        let held = lock(dir.path()).unwrap();
+        let waits = {
+            let dir = dir.path().to_owned();
+            thread::spawn(move || wait_until_unlocked(&dir))
+        };
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waits.is_finished());
+        drop(held);
+        waits.join().unwrap();
     }
 }

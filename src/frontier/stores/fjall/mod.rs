@@ -72,6 +72,11 @@ pub fn open_state(dir: &Path) -> Result<State> {
     Ok(State::new(FjallStore::open(dir)?))
 }
 
+/// Waits until no crawl uses the state in a directory: the thread of a store may outlive a crawl that was aborted.
+pub fn wait_until_closed(dir: &Path) {
+    lock::wait_until_unlocked(dir);
+}
+
 /// An open, locked directory.
 pub(crate) struct FjallStore {
     dir: PathBuf,

@@ -1,6 +1,6 @@
 //! Lists: the markers of list items: bullets, or numbers. Knows no lines.
 
-use super::writer::Writer;
+use super::Writer;
 use crate::extract::{select::Element, walk::NodeId};
 
 /// A list that is open.

@@ -5,12 +5,9 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use super::{
-    RequestBuilder, Response,
-    begun::Begun,
-    execute::{Completion, Execution, IntoRequest},
-};
+use super::{Completion, Execution, IntoRequest, begun::Begun};
 use crate::{
+    client::{RequestBuilder, Response},
     domain::Domain,
     error::{Error, Result},
     feed::{Feed, Opening, Record, Sink, SinkError},
@@ -20,7 +17,7 @@ use crate::{
 /// What an [`Execution`] has written to a feed. Made by [`Execution::write_to`].
 ///
 /// ```
-#[doc = include_str!("example_api.md")]
+#[doc = include_str!("../example_api.md")]
 /// use actix_crawler::feed::Feed;
 ///
 /// # let path = std::env::temp_dir().join(format!("written-{}.jsonl", std::process::id()));

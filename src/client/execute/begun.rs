@@ -8,11 +8,12 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use super::{
-    RequestBuilder, Response, ThrottledClient,
-    execute::{Completion, Execution, ExecutionProgress, IntoRequest},
+use super::{Completion, Execution, ExecutionProgress, IntoRequest};
+use crate::{
+    client::{RequestBuilder, Response, ThrottledClient},
+    domain::Domain,
+    error::Result,
 };
-use crate::{domain::Domain, error::Result};
 
 /// A running execution. `R` starts a request; `Run` is the future of one.
 pub struct Begun<'a, I, F, R, Run> {

@@ -12,10 +12,11 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{pool::Shared, saved::Saved};
+use super::Shared;
 use crate::{
     clock,
     error::{Error, Result},
+    sessions::saved::Saved,
 };
 
 /// The file of the sessions, and what of them it does not have yet.

@@ -1,6 +1,9 @@
 //! Execution: sends many requests at the highest permitted rate, and returns the result of each. Knows no limits: the
 //! client makes it wait.
 
+mod begun;
+mod written;
+
 use std::{
     collections::BTreeMap,
     pin::{Pin, pin},
@@ -10,10 +13,9 @@ use futures_util::{Stream, StreamExt, stream};
 use http::Method;
 use url::Url;
 
-use super::{
-    RequestBuilder, Response, ThrottledClient,
-    begun::{Begun, run},
-};
+use self::begun::{Begun, run};
+pub use self::written::Written;
+use super::{RequestBuilder, Response, ThrottledClient};
 use crate::{error::Result, request::Request};
 
 /// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
@@ -22,7 +24,7 @@ use crate::{error::Result, request::Request};
 /// return them one by one, and [`Execution::write_to`] writes them to a file or a database. A request that fails does not end the others, unless [`Execution::fail_fast`] says so.
 ///
 /// ```
-#[doc = include_str!("example_api.md")]
+#[doc = include_str!("../example_api.md")]
 /// use actix_crawler::client::Completion;
 /// use futures_util::StreamExt;
 ///
@@ -59,7 +61,7 @@ pub struct Execution<'a, I, F> {
 /// An [`Execution`] that ends with the first failure. Made by [`Execution::fail_fast`].
 ///
 /// ```
-#[doc = include_str!("example_api.md")]
+#[doc = include_str!("../example_api.md")]
 /// # block_on(async {
 /// let urls = ["items/1", "missing"].map(|path| format!("{api}/{path}"));
 /// let execution = client.execute(urls, |response| async move { Ok(response.error_for_status()?.status()) });
@@ -73,7 +75,7 @@ pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
 /// How far an [`Execution`] has come; see [`Execution::progress`].
 ///
 /// ```
-#[doc = include_str!("example_api.md")]
+#[doc = include_str!("../example_api.md")]
 /// use actix_crawler::client::ExecutionProgress;
 ///
 /// # block_on(async {
@@ -98,7 +100,7 @@ pub struct ExecutionProgress {
 /// The result of one request of an [`Execution`].
 ///
 /// ```
-#[doc = include_str!("example_api.md")]
+#[doc = include_str!("../example_api.md")]
 /// use actix_crawler::client::Completion;
 /// use futures_util::StreamExt;
 ///

@@ -1,15 +1,17 @@
 //! Writer: walks the page and converts each element to Markdown. Knows the elements of HTML, not how blocks and lines
 //! are written.
 
+mod lists;
+
 use std::collections::{HashMap, HashSet};
 
+use self::lists::List;
 use super::{
     Kept, MAX_MARKDOWN, WrittenMarkdown,
     blocks::{Blocks, DESCRIPTION},
     elements::{inside, is_block, is_unseen},
     escape,
     inline::{Inline, SpanKind},
-    lists::List,
     table::{Table, data_tables},
 };
 use crate::extract::{
@@ -28,9 +30,9 @@ pub(super) struct Writer {
     pub(super) blocks: Blocks,
     pub(super) inline: Inline,
     pub(super) heading: Option<usize>,
-    pub(super) lists: Vec<List>,
+    lists: Vec<List>,
     /// The last list that ended, and the length of the text then: a list that follows directly uses another marker.
-    pub(super) last_list: Option<(List, usize)>,
+    last_list: Option<(List, usize)>,
     /// The data tables.
     data_tables: HashMap<NodeId, bool>,
     table: Option<Table>,

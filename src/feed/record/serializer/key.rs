@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::{
-    Name, Value,
-    serializer::{Unserializable, value_of},
-};
+use super::{Name, Unserializable, Value, value_of};
 
 /// Makes a name of a map's key, as `serde_json` does: of a text, a number, a boolean, or the name of a variant.
 ///

@@ -1,4 +1,4 @@
-//! Order: where each node stands in its page. Knows no expression.
+//! NodeOrder: where each node stands in its page. Knows no expression.
 
 use std::{collections::HashMap, fmt};
 
@@ -8,7 +8,7 @@ use crate::extract::walk::{NodeId, Step, TreeNode, Walk};
 
 /// The nodes of a page in document order, 32 bytes each. Made once, since each expression needs it.
 #[derive(Clone)]
-pub(crate) struct Order {
+pub(crate) struct NodeOrder {
     entries: Vec<Entry>,
     places: HashMap<NodeId, u32>,
 }
@@ -21,7 +21,7 @@ struct Entry {
     end: u32,
 }
 
-impl Order {
+impl NodeOrder {
     /// Reads the tree of a node.
     pub fn of(node: TreeNode<'_>) -> Self {
         let mut order = Self { entries: Vec::new(), places: HashMap::new() };
@@ -75,9 +75,9 @@ impl Order {
 }
 
 /// Every element shows its page: without its nodes, or a list of elements would fill gigabytes.
-impl fmt::Debug for Order {
+impl fmt::Debug for NodeOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Order").field("nodes", &self.len()).finish_non_exhaustive()
+        f.debug_struct("NodeOrder").field("nodes", &self.len()).finish_non_exhaustive()
     }
 }
 

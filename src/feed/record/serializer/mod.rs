@@ -1,10 +1,12 @@
 //! Serializer: makes a value of anything that is `serde::Serialize`. Knows no format.
 
+mod key;
+
 use std::fmt::Display;
 
 use serde::{Serialize, ser};
 
-use super::{Name, Value, key};
+use super::{Name, Value};
 
 /// Makes a value of an item, and tells the variant if it is one of an enum with content.
 ///
@@ -72,7 +74,15 @@ pub(super) struct Fields {
     variant: Option<&'static str>,
     content: Vec<(Name, Value)>,
     key: Option<Name>,
-    is_json: bool,
+    private: Option<Private>,
+}
+
+/// What a struct of `serde_json`'s own holds, as text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Private {
+    Json,
+    /// The digits of a number, with the feature `arbitrary_precision`, which any crate of a program may set.
+    Number,
 }
 
 fn wrapped(variant: Option<&'static str>, value: Value) -> Value {
@@ -209,12 +219,16 @@ impl ser::Serializer for Values<'_> {
 
     fn serialize_map(self, length: Option<usize>) -> Result<Fields, Unserializable> {
         let content = Vec::with_capacity(length.unwrap_or(0).min(MAX_EXPECTED));
-        Ok(Fields { depth: self.depth, variant: None, content, key: None, is_json: false })
+        Ok(Fields { depth: self.depth, variant: None, content, key: None, private: None })
     }
 
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields, Unserializable> {
-        let is_json = name == RAW_JSON || name == JSON_NUMBER;
-        Ok(Fields { is_json, ..self.serialize_map(Some(length))? })
+        let private = match name {
+            RAW_JSON => Some(Private::Json),
+            JSON_NUMBER => Some(Private::Number),
+            _ => None,
+        };
+        Ok(Fields { private, ..self.serialize_map(Some(length))? })
     }
 
     fn serialize_struct_variant(
@@ -248,14 +262,30 @@ impl Fields {
     }
 
     fn table(mut self) -> Result<Value, Unserializable> {
-        if self.is_json
-            && let Some((_, Value::Text(json))) = self.content.pop()
+        if let Some(private) = self.private
+            && let Some((_, Value::Text(text))) = self.content.pop()
         {
-            let json: serde_json::Value =
-                serde_json::from_str(&json).map_err(|error| Unserializable(error.to_string()))?;
-            return json.serialize(inner(self.depth)?);
+            return match private {
+                Private::Json => {
+                    let json: serde_json::Value =
+                        serde_json::from_str(&text).map_err(|error| Unserializable(error.to_string()))?;
+                    json.serialize(inner(self.depth)?)
+                }
+                Private::Number => Ok(number(text)),
+            };
         }
         Ok(wrapped(self.variant, Value::Fields(self.content)))
+    }
+}
+
+/// Makes a number of its digits. One that neither kind of number holds is text.
+fn number(digits: String) -> Value {
+    if let Ok(integer) = digits.parse() {
+        return Value::Integer(integer);
+    }
+    match digits.parse::<f64>() {
+        Ok(float) if float.is_finite() => Value::Float(float),
+        _ => Value::Text(digits),
     }
 }
 
