@@ -106,17 +106,6 @@ fn safe_part(part: &str) -> String {
     if safe.len() <= MAX_PART { safe } else { shortened(&safe) }
 }
 
-/// Tells whether a name is that of a device on Windows, whatever its ending.
-pub fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
-    let is_port = port.is_some_and(|port| {
-        let mut signs = port.chars();
-        signs.next().is_some_and(|sign| matches!(sign, '0'..='9' | '¹' | '²' | '³')) && signs.next().is_none()
-    });
-    is_port || DEVICES.contains(&stem.as_str())
-}
-
 /// Cuts a name off, and adds what tells it from others that begin with the same.
 fn shortened(name: &str) -> String {
     let (stem, ending) = split(name);

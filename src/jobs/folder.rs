@@ -23,7 +23,7 @@ use crate::{
     clock,
     disk::synced_folder::{OpenFolder, make_synced, sync_folder},
     error::{Error, Result},
-    file_store::name::is_device,
+    text::device_name::is_device,
 };
 
 /// The folder of all jobs.
