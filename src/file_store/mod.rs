@@ -9,7 +9,7 @@
 pub mod desk;
 mod index;
 mod media_type;
-pub mod name;
+mod name;
 mod part;
 mod writer;
 
