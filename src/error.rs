@@ -66,7 +66,7 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// A tenant has no such job, or it does not run where it has to: see [`jobs`](crate::jobs).
+    /// A tenant has no such job: see [`jobs`](crate::jobs).
     #[error("there is no such job: {id}")]
     NoSuchJob {
         /// The id.

@@ -185,6 +185,7 @@ impl Budget {
 
     /// Forgets the pages of a domain that belongs to another machine now.
     pub fn domain_lost(&mut self, domain: &Domain) {
+        self.lent.remove(domain);
         self.done.remove(&hash_of(domain));
     }
 

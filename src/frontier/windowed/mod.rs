@@ -66,10 +66,10 @@ pub(super) struct WindowedFrontier {
     reads: Vec<StoreCommand>,
     /// The domains whose queues changed since the last commit.
     touched: Vec<Domain>,
-    /// The crawl's settings, until it begins: it may still be refused.
-    settings: Option<BTreeMap<String, String>>,
     /// Which parts this machine has; `None` if it has all.
     sharing: Option<Sharing>,
+    /// The crawl's settings, until it begins: it may still be refused.
+    settings: Option<BTreeMap<String, String>>,
     link: StoreLink,
     sizes: Sizes,
 }

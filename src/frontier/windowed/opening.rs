@@ -87,8 +87,8 @@ pub(super) fn open_sized(
         transaction: Transaction::default(),
         reads: Vec::new(),
         touched: Vec::new(),
-        settings,
         sharing: look.map(Sharing::new),
+        settings,
         link: StoreLink::start(store)?,
         sizes,
     };

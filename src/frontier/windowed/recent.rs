@@ -52,16 +52,16 @@ impl RecentlySeen {
         self.complete = false;
     }
 
-    /// Lets a generation hold at least `fingerprints`, so that all of a look-up can be here at once.
-    pub fn make_room(&mut self, fingerprints: usize) {
-        self.max = self.max.max(fingerprints);
-    }
-
     /// Forgets all, so that everything is looked up again.
     pub fn forget_all(&mut self) {
         drop((self.young.take_all(), self.old.take_all()));
         self.complete = false;
         self.generation += 2;
+    }
+
+    /// Lets a generation hold at least `fingerprints`, so that all of a look-up can be here at once.
+    pub fn make_room(&mut self, fingerprints: usize) {
+        self.max = self.max.max(fingerprints);
     }
 
     /// Returns a marker of this moment for [`RecentlySeen::has_forgotten_since`].
