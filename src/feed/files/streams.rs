@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
-use crate::feed::columns::Columns;
-
 /// The outputs of one pipeline, by their names. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streams(Arc<Mutex<HashMap<String, Streamed>>>);
@@ -13,8 +11,9 @@ pub(crate) struct Streams(Arc<Mutex<HashMap<String, Streamed>>>);
 /// What an output has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streamed {
-    /// The columns of its rows, which stand in its header if they have names.
-    pub columns: Option<Columns>,
+    /// The names of its columns, which stand in its header unless they are empty.
+    #[cfg_attr(not(feature = "csv"), allow(dead_code, reason = "no format has columns"))]
+    pub columns: Option<Vec<String>>,
     /// Whether it has a record.
     pub has_records: bool,
 }

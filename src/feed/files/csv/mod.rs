@@ -135,13 +135,14 @@ impl Layout for CsvLayout {
 
     fn go_on_unseen(&mut self, streamed: Option<Streamed>) {
         match streamed {
-            Some(Streamed { columns, .. }) => self.columns = columns.or_else(|| self.columns.take()),
+            Some(Streamed { columns, .. }) => self.columns = columns.map(Columns::new),
             None => self.is_headless = true,
         }
     }
 
     fn streamed(&self) -> Streamed {
-        Streamed { columns: self.columns.clone(), ..Streamed::default() }
+        let names = |columns: &Columns| columns.names().to_vec();
+        Streamed { columns: self.columns.as_ref().map(names), ..Streamed::default() }
     }
 }
 
