@@ -196,7 +196,7 @@ impl<'a> Reading<'a> {
         };
         let all = here.iter().chain(elsewhere.iter().map(|(key, _)| key));
         let is_here = nearest(given, all.copied()).is_some_and(|near| here.contains(&near));
-        let near_here = nearest(given, here.iter().copied()).filter(|_| is_here);
+        let near_here = nearest(given, here.iter().copied()).filter(|_| is_here || belongs.is_some());
         if let Some((_, key)) = FOREIGN_KEYS.iter().find(|(foreign, _)| *foreign == given) {
             return format!("{place} {given}; write {key}");
         }

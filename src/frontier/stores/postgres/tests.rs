@@ -188,30 +188,23 @@ fn waiting(domain: &str, requests: u64) -> Batch {
 fn a_part_goes_over_by_a_commit_of_its_owner_and_whoever_has_it_not_writes_nothing_to_it() {
     let database = Database::new();
     database.begin();
-    let first = database.take_over();
-    first.apply(waiting("e.org", 7)).unwrap();
-    let (part, domain) = (Part::of(&Domain::new("e.org")), Domain::new("e.org"));
-    let second = std::iter::repeat_with(|| {
-        let second = database.join();
-        let live = [first.link.session(), second.link.session()];
-        if owner_of(part, &live) == Some(live[1]) {
-            return Some(second);
-        }
-        database.sql(&format!("DELETE FROM node WHERE session = {}", live[1]));
-        None
-    });
-    let second = second.take(100).flatten().next().unwrap();
+    let (first, second) = (database.take_over(), database.join());
+    let live = [first.link.session(), second.link.session()];
+    let is_wanted = |domain: &Domain| owner_of(Part::of(domain), &live) == Some(live[1]);
+    let domain = (0..).map(|number| Domain::new(&format!("e{number}.org"))).find(is_wanted).unwrap();
+    let (part, name) = (Part::of(&domain), domain.as_str());
+    first.apply(waiting(name, 7)).unwrap();
     assert!(!second.look().unwrap().held.contains(part), "its owner has it");
-    assert!(second.apply(waiting("e.org", 8)).unwrap_err().to_string().contains("belongs to another node"));
+    assert!(second.apply(waiting(name, 8)).unwrap_err().to_string().contains("belongs to another node"));
     std::thread::sleep(Duration::from_millis(10));
     assert!(first.look().unwrap().unwanted.contains(part));
     let released = ToOthers { released: vec![part], ..ToOthers::default() };
-    first.apply(Batch { to_others: released, ..waiting("e.org", 9) }).unwrap();
+    first.apply(Batch { to_others: released, ..waiting(name, 9) }).unwrap();
     assert!(!first.look().unwrap().held.contains(part));
-    assert!(first.apply(waiting("e.org", 10)).is_err());
+    assert!(first.apply(waiting(name, 10)).is_err());
     std::thread::sleep(Duration::from_millis(10));
     let look = second.look().unwrap();
-    assert!(look.held.contains(part) && look.gained.unwrap().waiting.contains(&(domain, 9)));
+    assert!(look.held.contains(part) && look.gained.unwrap().waiting.contains(&(domain.clone(), 9)));
 }
 
 #[test]
