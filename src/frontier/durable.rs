@@ -2,7 +2,6 @@
 //! store.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
+pub use super::checkpoint::Checkpoint;
 use super::{
     Frontier,
     known_depth::KnownDepth,
@@ -22,7 +22,6 @@ use crate::{
     identity::Fingerprint,
     recrawl::{Recrawl, page_visit::PageVisit},
     request::Request,
-    stats::Ledger,
 };
 
 /// What a frontier offers in addition to [`Frontier`] if it outlives the process, or shares its work with other
@@ -204,31 +203,6 @@ pub struct StoredRobotsFile {
     pub body: Bytes,
     /// When, in milliseconds since 1970.
     pub fetched_at_ms: u64,
-}
-
-/// The accounts of a crawl, for its report.
-///
-/// ```
-/// use actix_crawler::{frontier::durable::Checkpoint, stats::Ledger};
-///
-/// let checkpoint = Checkpoint { ledger: Ledger { discovered: 1, done: 1, ..Ledger::default() }, ..Checkpoint::default() };
-/// let stored = serde_json::to_string(&checkpoint)?;
-/// assert!(serde_json::from_str::<Checkpoint>(&stored)?.ledger.adds_up());
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Checkpoint {
-    /// The ledger without queued and leased, which the frontier counts.
-    pub ledger: Ledger,
-    /// The counts.
-    pub counts: BTreeMap<String, u64>,
-    /// Bytes of bodies received.
-    pub bytes: u64,
-    /// Items acknowledged by pipelines.
-    pub items: u64,
-    /// Crawling time of all processes so far.
-    pub elapsed: Duration,
 }
 
 /// What is remembered of a domain across a restart. Times are milliseconds since 1970.

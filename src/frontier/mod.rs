@@ -7,6 +7,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod candidate;
+mod checkpoint;
 mod depths;
 pub mod durable;
 pub mod known_depth;

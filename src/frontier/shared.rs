@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{
-    durable::Checkpoint,
+    checkpoint::Checkpoint,
     part::{Part, PartSet},
 };
 use crate::{identity::Fingerprint, request::Request};
@@ -218,22 +218,5 @@ impl ToOthers {
         self.unused.pages += later.unused.pages;
         self.unused.requests += later.unused.requests;
         (self.idle, self.is_hungry, self.limits) = (later.idle, later.is_hungry, later.limits);
-    }
-}
-
-impl Checkpoint {
-    /// Adds the accounts of another machine. The time is that of the machine that has crawled longest.
-    pub fn add(&mut self, other: &Self) {
-        let (ledger, more) = (&mut self.ledger, &other.ledger);
-        ledger.discovered += more.discovered;
-        ledger.done += more.done;
-        ledger.failed += more.failed;
-        ledger.dropped += more.dropped;
-        for (key, count) in &other.counts {
-            *self.counts.entry(key.clone()).or_default() += count;
-        }
-        self.bytes += other.bytes;
-        self.items += other.items;
-        self.elapsed = self.elapsed.max(other.elapsed);
     }
 }
