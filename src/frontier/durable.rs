@@ -15,6 +15,7 @@ pub use super::checkpoint::Checkpoint;
 use super::{
     Frontier,
     known_depth::KnownDepth,
+    part::PartSet,
     shared::{Others, Shared},
 };
 use crate::{
@@ -179,6 +180,8 @@ pub enum StoreNews {
     Lost(Vec<Domain>),
     /// Parts are to be given to other machines: see [`Shared::leaving`].
     Leaving,
+    /// These parts were to be given to other machines, and stay here.
+    Stays(PartSet),
     /// Requests have come from other machines: see [`Shared::arrived`].
     Links,
     /// What the other machines have done.

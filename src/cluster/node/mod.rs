@@ -125,10 +125,13 @@ impl Node {
             Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
             None => (0, 0, None),
         };
-        let sql = "SELECT counters, pages, requests FROM node WHERE state <> 'live'";
+        let live = transaction.query_typed("SELECT FROM node WHERE state = 'live' LIMIT 1", &[]).await?;
+        let sql = "SELECT counters, pages, requests, session FROM node WHERE state <> 'live'";
         let gone = transaction.query_typed(sql, &[]).await?;
         let (mut pages, mut requests, mut of_gone) = (0, 0, vec![counters]);
+        let mut sessions: Vec<i64> = Vec::new();
         for row in &gone {
+            sessions.push(row.try_get(3)?);
             of_gone.push(row.try_get(0)?);
             pages += row.try_get::<_, i64>(1)?;
             requests += row.try_get::<_, i64>(2)?;
@@ -139,13 +142,15 @@ impl Node {
             let parameters: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&sum, Type::TEXT), (&pages, Type::INT8), (&requests, Type::INT8)];
             transaction.execute_typed(sql, &parameters).await?;
-            transaction.execute_typed("DELETE FROM node WHERE state <> 'live'", &[]).await?;
+            // Only those that were added: another may have gone meanwhile.
+            let sql = "DELETE FROM node WHERE session = ANY($1)";
+            transaction.execute_typed(sql, &[(&sessions, Type::INT8_ARRAY)]).await?;
         }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
         let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
         transaction.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
         transaction.commit().await?;
-        Ok(Joined { session, ends, stops, look_interval })
+        Ok(Joined { session, ends, stops, look_interval, joins_others: !live.is_empty() })
     }
 
     /// Looks whether other nodes are silent for so long that they must have ended, and says so, unless they give a sign of life at

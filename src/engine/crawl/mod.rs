@@ -380,6 +380,7 @@ impl Crawl {
                 StoreNews::Gained(domains) => self.gain(domains, now, time),
                 StoreNews::Lost(domains) => self.lose(&domains, now),
                 StoreNews::Leaving => self.leave(now),
+                StoreNews::Stays(parts) => self.stay(&parts, now),
                 StoreNews::Links => self.links_arrived(now),
                 StoreNews::Others(others) => self.others_did(*others),
                 StoreNews::Robots(ticket, kept) => {

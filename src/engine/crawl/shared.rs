@@ -57,6 +57,8 @@ impl Crawl {
 
     /// Takes domains over from another process, which may have just sent requests to them.
     pub(super) fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
+        // A robots file that was asked for by way of it may have left a state from before.
+        domains.iter().for_each(|(domain, _)| self.domains.lose(domain));
         self.domains.begin_as_asked(now);
         for (domain, history) in domains {
             self.recall(&domain, &history, now, time);
@@ -87,6 +89,13 @@ impl Crawl {
             self.granter.set_free(&mut turn!(self, now), &domain);
         }
         self.sharing.next_check = Some(now);
+    }
+
+    /// Goes on with the domains of parts that are not given away after all, also with those of which a robots file alone waits.
+    pub(super) fn stay(&mut self, parts: &PartSet, now: Instant) {
+        for domain in self.domains.matching(|domain| parts.contains(Part::of(domain))) {
+            self.domains.schedule(&domain, now);
+        }
     }
 
     /// Gives parts away of which nothing is in flight any more.
@@ -161,10 +170,11 @@ impl Crawl {
             self.intake.include(url);
         }
         self.accounts.set_others(accounts);
-        let budget = &mut self.granter.budget;
-        budget.drawn(drawn, used_up);
+        self.granter.budget.drawn(drawn, used_up);
         if are_hungry {
-            let unused = budget.give_back(self.frontier.queued() == 0);
+            // All of it where nothing here can use it: half of a last page is none.
+            let needs_none = self.frontier.queued() == 0 || self.keeps_the_rest();
+            let unused = self.granter.budget.give_back(needs_none);
             if let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) {
                 shared.give_back(unused);
             }
@@ -174,7 +184,9 @@ impl Crawl {
             (_, CrawlState::Paused) => self.set_mode(Mode::Paused),
             (CrawlState::Paused, CrawlState::Running) => self.set_mode(Mode::Running),
             (_, CrawlState::Stopped) => self.stop("somebody has stopped it on all machines".to_owned()),
-            (_, CrawlState::Running | CrawlState::Ended) => {}
+            // What comes now is in no store any more, so nothing more is asked for.
+            (_, CrawlState::Ended) => self.set_mode(Mode::Paused),
+            (_, CrawlState::Running) => {}
         }
     }
 
@@ -184,8 +196,8 @@ impl Crawl {
             return;
         }
         let is_idle = self.mode != Mode::Stopping && !self.sharing.stays_open && self.has_nothing_left();
-        let budget = &self.granter.budget;
-        let (limits, is_hungry) = (budget.limits(), budget.needs_more() && self.frontier.queued() > 0);
+        let limits = self.granter.budget.limits();
+        let is_hungry = self.granter.budget.needs_more() && self.frontier.queued() > 0 && !self.keeps_the_rest();
         if let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) {
             shared.set_idle(is_idle);
             shared.set_limits(limits);

@@ -60,7 +60,7 @@ pub(super) fn open_sized(
         recent.forget_completeness();
     }
     let is_shared = look.is_some();
-    let joins_others = look.as_ref().and_then(|look| look.others.as_ref()).is_some_and(|others| others.machines > 1);
+    let joins_others = look.as_ref().is_some_and(|look| look.joins_others);
     if let Some(look) = &look {
         // Those of the counters are the others'.
         (next, seen) = (look.gained.as_ref().map_or(0, |gained| gained.numbers), 0);

@@ -79,12 +79,13 @@ impl Sharing {
         if !sharing.leaving.is_empty() {
             sharing.news.push_back(StoreNews::Leaving);
         }
-        if !sharing.arrived.is_empty() {
-            sharing.news.push_back(StoreNews::Links);
-        }
         if let Some(others) = look.others {
             sharing.machines = others.machines;
             sharing.news.push_back(StoreNews::Others(Box::new(others)));
+        }
+        // After the others: what a request needs in the scope is there by then.
+        if !sharing.arrived.is_empty() {
+            sharing.news.push_back(StoreNews::Links);
         }
         sharing
     }
@@ -160,19 +161,17 @@ impl WindowedFrontier {
     /// Handles a look at the other machines.
     pub(super) fn take_look(&mut self, look: Look) {
         let Some(sharing) = &mut self.sharing else { return };
-        let Look { held, unwanted, gained, gains, arrived, others } = look;
-        let lost = sharing.held.without(&held);
-        let new = held.without(&sharing.held);
+        let Look { held, unwanted, lost, gained, gains, arrived, others, .. } = look;
+        // A part may have been lost and gained since the last look.
+        let mut lost = lost.and(&sharing.held);
+        lost.extend(&sharing.held.without(&held));
+        let new = held.without(&sharing.held.without(&lost));
         let stays = sharing.leaving.without(&unwanted).and(&held);
         let leave = unwanted.without(&sharing.leaving).without(&sharing.given_up);
         sharing.held = held;
-        sharing.given_up = sharing.given_up.and(&held);
+        sharing.given_up = sharing.given_up.and(&held).without(&lost);
         sharing.leaving = unwanted.without(&sharing.given_up);
         sharing.gains = gains;
-        if !arrived.is_empty() {
-            sharing.arrived.extend(arrived);
-            sharing.news.push_back(StoreNews::Links);
-        }
         if let Some(others) = others {
             sharing.machines = others.machines;
             if others.drawn != Allowance::default() {
@@ -180,6 +179,11 @@ impl WindowedFrontier {
                 sharing.said.1 = false;
             }
             sharing.news.push_back(StoreNews::Others(Box::new(others)));
+        }
+        // After the others: what a request needs in the scope is there by then.
+        if !arrived.is_empty() {
+            sharing.arrived.extend(arrived);
+            sharing.news.push_back(StoreNews::Links);
         }
         if !leave.is_empty() {
             sharing.news.push_back(StoreNews::Leaving);
@@ -196,6 +200,7 @@ impl WindowedFrontier {
             let domains = domains.cloned().map(StoreNews::Arrived);
             if let Some(sharing) = &mut self.sharing {
                 sharing.news.extend(domains);
+                sharing.news.push_back(StoreNews::Stays(stays));
             }
         }
     }
@@ -235,8 +240,9 @@ impl WindowedFrontier {
             self.queues.insert(domain, QueueWindow::stored(stored));
         }
         if let Some(sharing) = &mut self.sharing {
-            // Before the requests that have come for them.
-            sharing.news.push_front(StoreNews::Gained(domains.into_iter().collect()));
+            // Before the requests that have come for them, and after what was lost.
+            let after_lost = usize::from(matches!(sharing.news.front(), Some(StoreNews::Lost(_))));
+            sharing.news.insert(after_lost, StoreNews::Gained(domains.into_iter().collect()));
         }
     }
 

@@ -172,6 +172,8 @@ pub struct Look {
     pub held: PartSet,
     /// Those of them that should be another's, which is there to take them.
     pub unwanted: PartSet,
+    /// Parts that this machine has lost since the last look, also such as it has again.
+    pub lost: PartSet,
     /// What was gained since the last look.
     pub gained: Option<Gained>,
     /// How often parts were gained so far.
@@ -180,6 +182,8 @@ pub struct Look {
     pub arrived: Vec<Arrived>,
     /// The other machines; `None` if they were not looked at this time.
     pub others: Option<Others>,
+    /// Whether others crawled already when this machine joined.
+    pub joins_others: bool,
 }
 
 /// What comes with parts that a machine has taken.

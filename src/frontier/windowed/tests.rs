@@ -8,6 +8,8 @@ use crate::{
     clock,
     frontier::{
         durable::{Checkpoint, Listener, Opening, StoreNews},
+        part::Part,
+        shared::{Arrived, ArrivedId, Others},
         stores::tables::TablesStore,
     },
 };
@@ -165,4 +167,18 @@ fn settings_are_stored_when_the_crawl_begins() {
     assert_eq!(changed("b", false), ["scope"]);
     assert_eq!(changed("b", true), ["scope"], "the one before was refused");
     assert_eq!(changed("b", true), Vec::<String>::new());
+}
+
+/// A seed for a host of this machine was once judged before its host had come into the scope.
+#[test]
+fn what_other_machines_did_is_told_before_the_requests_that_they_send() {
+    let id = ArrivedId { part: Part::numbered(0).unwrap(), number: 1 };
+    let arrived = Arrived { id, request: Request::parse("http://e.org/").unwrap(), fingerprint: None };
+    let mut sharing = super::sharing::Sharing::new(super::store::Look {
+        arrived: vec![arrived],
+        others: Some(Others::default()),
+        ..super::store::Look::default()
+    });
+    assert!(matches!(sharing.next_news(), Some(StoreNews::Others(_))));
+    assert!(matches!(sharing.next_news(), Some(StoreNews::Links)));
 }

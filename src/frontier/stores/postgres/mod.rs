@@ -72,6 +72,8 @@ pub(crate) struct Joined {
     pub stops: i64,
     /// How often nodes and parts are looked at.
     pub look_interval: Duration,
+    /// Whether others crawled already.
+    pub joins_others: bool,
 }
 
 /// How many rows are read at once: some megabytes.
@@ -86,7 +88,7 @@ impl PostgresStore {
         let background = Background::new().map_err(Error::Start)?;
         let (link, mut live) = (Link::new(place, term, joined.session), None);
         let commits = background.block_on(link.commits(&mut live))?;
-        let known = RefCell::new(Known::new(joined.ends, joined.stops, joined.look_interval));
+        let known = RefCell::new(Known::new(joined));
         let (live, commits, has_ended) = (RefCell::new(live), Cell::new(commits), Cell::new(false));
         Ok(Self { background, link, live, commits, known, has_ended, member: None })
     }

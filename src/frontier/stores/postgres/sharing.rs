@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Error as SqlError, Row, Transaction, types::Type};
 use url::Url;
 
 use super::{
+    Joined,
     link::{Failed, Link, Parameter, Tries, locked_ends},
     rows::{number_of, part_numbered, signed},
     shares::parts_of,
@@ -58,6 +59,8 @@ pub(super) struct Known {
     has_seen_end: bool,
     /// What was seen and not told yet: a look that fails is made again.
     look: Look,
+    /// Whether others crawled already when this node joined.
+    joins_others: bool,
 }
 
 /// The most requests from others that the frontier has at a time: some megabytes.
@@ -71,8 +74,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const DRAWN_PART: i64 = 2;
 
 impl Known {
-    /// Begins to know others; the crawl had ended and was stopped so often.
-    pub fn new(ends: i64, stops: i64, full_interval: Duration) -> Self {
+    /// Begins to know others.
+    pub fn new(Joined { ends, stops, look_interval, joins_others, .. }: Joined) -> Self {
         Self {
             held: PartSet::default(),
             unwanted: PartSet::default(),
@@ -86,10 +89,11 @@ impl Known {
             is_hungry: false,
             is_idle: false,
             next_full: clock::now(),
-            full_interval,
+            full_interval: look_interval,
             others: Others::default(),
             has_seen_end: false,
             look: Look::default(),
+            joins_others,
         }
     }
 
@@ -163,7 +167,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known)
         known.is_hungry = drawn == 0;
     }
     if known.is_idle {
-        end_if_nothing_is_left(client, known.ends).await?;
+        end_if_nothing_is_left(client, link.session(), known.ends).await?;
     }
     let is_changed = read_control(client, link.session(), known).await?;
     let ends = known.others.state == CrawlState::Ended && !known.has_seen_end;
@@ -178,7 +182,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known)
     let included = read_included(client, known).await?;
     let mut look = std::mem::take(&mut known.look);
     (look.held, look.gains) = (known.held, known.gains);
-    look.unwanted = known.unwanted;
+    (look.unwanted, look.joins_others) = (known.unwanted, known.joins_others);
     if is_full || is_changed || !included.is_empty() {
         look.others = Some(Others { included, ..known.others.clone() });
         known.others.drawn = Allowance::default();
@@ -251,14 +255,16 @@ async fn draw(client: &mut Client, session: i64, limits: Allowance<Option<u64>>)
 
 /// Ends the crawl if nothing is left to do anywhere. Nothing can come meanwhile: requests come only from nodes that have some, and
 /// seeds and nodes that begin or go on again take the same lock.
-async fn end_if_nothing_is_left(client: &mut Client, ends: i64) -> StdResult<(), Failed> {
+async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
     if locked_ends(&transaction).await? == Some(ends) {
+        // Only a node of this crawl: one that was dropped may have had the same name.
         let sql = "UPDATE crawl SET state = 'ended', ends = ends + 1 WHERE NOT EXISTS (SELECT FROM inbox) \
+                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live') \
                    AND NOT EXISTS (SELECT FROM node WHERE state = 'live' AND NOT idle) \
                    AND NOT EXISTS (SELECT FROM waiting JOIN part USING (part) WHERE owner IS NULL \
                    OR NOT EXISTS (SELECT FROM node WHERE session = owner AND state = 'live'))";
-        transaction.execute_typed(sql, &[]).await?;
+        transaction.execute_typed(sql, &[(&session, Type::INT8)]).await?;
     }
     Ok(transaction.commit().await?)
 }
@@ -273,11 +279,15 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> Std
     if transaction.query_typed(sql, &[(&session, Type::INT8)]).await?.is_empty() {
         return Err(Failed::Lost);
     }
-    let (live, accounts) = read_nodes(&transaction, session).await?;
+    // In this order: an owner that is not among the living by then is gone for good. One that joined in between would not be among
+    // them in the other order, and its parts be taken from it.
     let owners = read_owners(&transaction).await?;
+    let (live, accounts) = read_nodes(&transaction, session).await?;
     let fall_to_me = parts_of(session, &live);
     let is_free = |owner: &Option<i64>| owner.is_none_or(|owner| !live.contains(&owner));
-    let free: Vec<_> = owners.iter().filter(|(part, owner)| is_free(owner) && fall_to_me.contains(**part)).collect();
+    // What the frontier still has it must hear of first: it is taken the next time.
+    let may_take = |part: Part| fall_to_me.contains(part) && !known.held.contains(part);
+    let free: Vec<_> = owners.iter().filter(|(part, owner)| is_free(owner) && may_take(**part)).collect();
     let mut held: PartSet =
         owners.iter().filter(|(_, owner)| **owner == Some(session)).map(|(part, _)| *part).collect();
     if !free.is_empty() {
@@ -295,8 +305,14 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> Std
         }
     }
     let new = held.without(&known.held);
-    let gained = if new.is_empty() { None } else { Some(read_gained(&transaction, session, &new).await?) };
+    let block = if new.is_empty() { None } else { Some(begin_with_gained(&transaction, session).await?) };
     transaction.commit().await?;
+    // Without the lock, which the signs of life of this node need: nobody else writes to its parts. If it fails, it is read again.
+    let gained = match block {
+        Some(block) => Some(read_gained(client, block, &new).await?),
+        None => None,
+    };
+    known.look.lost.extend(&known.held.without(&held));
     if let Some(mut gained) = gained {
         known.gains += 1;
         known.is_idle = false;
@@ -343,18 +359,23 @@ async fn read_owners(transaction: &Transaction<'_>) -> StdResult<BTreeMap<Part, 
     Ok(owners)
 }
 
-/// Reads what comes with parts, and numbers from which their new owner goes on. It is not idle with them.
-async fn read_gained(transaction: &Transaction<'_>, session: i64, gained: &PartSet) -> StdResult<Gained, Failed> {
+/// Says that a node which has taken parts is not idle, and returns the numbers from which it goes on.
+async fn begin_with_gained(transaction: &Transaction<'_>, session: i64) -> StdResult<u64, Failed> {
     let sql = "UPDATE node SET idle = false WHERE session = $1";
     transaction.execute_typed(sql, &[(&session, Type::INT8)]).await?;
     let block = transaction.query_typed("SELECT nextval('block')", &[]).await?;
     let block: i64 = block.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+    Ok(block.unsigned_abs() << BLOCK_BITS)
+}
+
+/// Reads what comes with parts.
+async fn read_gained(client: &Client, numbers: u64, gained: &PartSet) -> StdResult<Gained, Failed> {
     let parts: Vec<_> = gained.iter().map(number_of).collect();
     let of_parts: [Parameter<'_>; 1] = [(&parts, Type::INT2_ARRAY)];
     let sql = "SELECT domain, requests FROM waiting WHERE part = ANY($1)";
-    let waiting = transaction.query_typed(sql, &of_parts).await?;
+    let waiting = client.query_typed(sql, &of_parts).await?;
     let sql = "SELECT domain, history FROM past WHERE part = ANY($1)";
-    let histories = transaction.query_typed(sql, &of_parts).await?;
+    let histories = client.query_typed(sql, &of_parts).await?;
     let waits = |row: &Row| Ok((Domain::new(row.try_get(0)?), row.try_get::<_, i64>(1)?.unsigned_abs()));
     let history = |row: &Row| -> StdResult<(Domain, DomainHistory), Failed> {
         let history = serde_json::from_str(row.try_get(1)?).map_err(|error| Failed::Damaged(error.to_string()))?;
@@ -363,7 +384,7 @@ async fn read_gained(transaction: &Transaction<'_>, session: i64, gained: &PartS
     Ok(Gained {
         waiting: waiting.iter().map(waits).collect::<StdResult<_, SqlError>>()?,
         histories: histories.iter().map(history).collect::<StdResult<_, _>>()?,
-        numbers: block.unsigned_abs() << BLOCK_BITS,
+        numbers,
     })
 }
 

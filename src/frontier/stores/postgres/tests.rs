@@ -66,7 +66,13 @@ impl Database {
         let ends = self.sql(&format!(
             "INSERT INTO node (session, name, term) VALUES ({session}, 'test', 10000); SELECT ends FROM crawl"
         ));
-        let joined = Joined { session, ends: ends.parse().unwrap(), stops: 0, look_interval: Duration::from_millis(5) };
+        let joined = Joined {
+            session,
+            ends: ends.parse().unwrap(),
+            stops: 0,
+            look_interval: Duration::from_millis(5),
+            joins_others: false,
+        };
         PostgresStore::open(self.place(), Arc::new(Term::boundless(Instant::now())), joined).unwrap()
     }
 
@@ -184,6 +190,27 @@ fn waiting(domain: &str, requests: u64) -> Batch {
     Batch { waiting: [(Domain::new(domain), requests)].into(), ..Batch::default() }
 }
 
+/// It once stayed given up for ever, with all that waited in it.
+#[test]
+fn a_part_that_comes_back_before_its_loss_was_told_is_lost_first_and_then_gained() {
+    let database = Database::new();
+    database.begin();
+    let (first, second) = (database.take_over(), database.join());
+    let live = [first.link.session(), second.link.session()];
+    let is_wanted = |domain: &Domain| owner_of(Part::of(domain), &live) == Some(live[1]);
+    let domain = (0..).map(|number| Domain::new(&format!("e{number}.org"))).find(is_wanted).unwrap();
+    let part = Part::of(&domain);
+    let released = ToOthers { released: vec![part], ..ToOthers::default() };
+    first.apply(Batch { to_others: released, ..waiting(domain.as_str(), 7) }).unwrap();
+    database.sql(&format!("UPDATE node SET state = 'left' WHERE session = {}", live[1]));
+    std::thread::sleep(Duration::from_millis(10));
+    let look = first.look().unwrap();
+    assert!(!look.held.contains(part) && look.lost.contains(part));
+    std::thread::sleep(Duration::from_millis(10));
+    let look = first.look().unwrap();
+    assert!(look.held.contains(part) && look.gained.unwrap().waiting.contains(&(domain.clone(), 7)));
+}
+
 #[test]
 fn a_part_goes_over_by_a_commit_of_its_owner_and_whoever_has_it_not_writes_nothing_to_it() {
     let database = Database::new();
@@ -272,7 +299,13 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
     let store = database.take_over();
     store.apply(admission(1)).unwrap();
     // The commit of number 2 has come through, and its answer has not: the store does not know of it.
-    let joined = Joined { session: store.link.session(), ends: 0, stops: 0, look_interval: Duration::from_secs(9) };
+    let joined = Joined {
+        session: store.link.session(),
+        ends: 0,
+        stops: 0,
+        look_interval: Duration::from_secs(9),
+        joins_others: false,
+    };
     let other = PostgresStore::open(database.place(), Arc::new(Term::boundless(Instant::now())), joined);
     other.unwrap().apply(admission(2)).unwrap();
     store.apply(Batch { changes: vec![Change::Unsee(Fingerprint::from_bytes([1; 16]))], ..Batch::default() }).unwrap();
