@@ -70,14 +70,22 @@ fn what_an_item_spider_has_found_on_no_page_is_a_warning_of_the_report() {
     assert_eq!(
         warnings(|cards| cards.each(".cart").follow("a.nxt")),
         [
-            "no page has an element that each(\".cart\") selects, so there are no items",
-            "no page has a link within what follow(\"a.nxt\") selects",
+            "no page of this run has an element that each(\".cart\") selects, so it has no items",
+            "no page of this run has a link within what follow(\"a.nxt\") selects",
         ]
     );
     assert_eq!(
         warnings(|cards| cards.each("p").only("/produkt/")),
-        ["no page has a URL that only(\"/produkt/\") matches"]
+        ["no page of this run has a URL that only(\"/produkt/\") matches"]
     );
+}
+
+/// A pattern once counted as one that matches nothing where another went before it.
+#[test]
+fn patterns_that_match_the_same_pages_have_all_found_them() {
+    let spider = ItemSpider::<Card>::new().each("p").only("/shop/").only("/shop/item/").only("/none/");
+    assert_eq!(read_by(&spider, "http://e.org/shop/item/1").0, ["1", "2"]);
+    assert_eq!(spider.warnings(), ["no page of this run has a URL that only(\"/none/\") matches"]);
 }
 
 /// It once ended well where every page had failed.

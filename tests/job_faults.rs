@@ -7,7 +7,7 @@ mod job_site;
 mod recorder;
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     sync::{Mutex, mpsc},
     thread,
@@ -17,6 +17,7 @@ use std::{
 use actix_crawler::{
     Conducts,
     jobs::{Job, JobState, Jobs},
+    pipeline::{Pipeline, Running, Start},
     prelude::*,
 };
 use crawls::{CONTACT, Links, MS, block_on, links, until};
@@ -443,6 +444,34 @@ fn a_tenant_may_be_called_lock_and_a_link_to_another_disk_is_its_folder() {
             jobs.remove(tenant, id).await.unwrap();
         }
         until("it is gone", async || fs::read_dir(elsewhere.path()).unwrap().count() == 0).await;
+    });
+}
+
+/// An output beyond its owner's quota.
+struct Full;
+
+impl Pipeline<String> for Full {
+    fn start(&self, _: &Start) -> Result<Running<String>> {
+        Err(Error::file("urls.jsonl", io::ErrorKind::QuotaExceeded.into()))
+    }
+}
+
+/// Regression: it was tried again before those behind it, since it had waited longest, and none of them ever began.
+#[test]
+fn a_job_that_lacks_something_that_others_have_lets_them_go_first() {
+    let (site, folder) = (site(MS), tempfile::tempdir().unwrap());
+    let (rule, conducts) = (site.rule(), Conducts::new());
+    block_on(async {
+        let jobs = Jobs::builder(folder.path()).max_running(1).open(move |job: &Job<String>| {
+            let crawler = Crawler::new(links as Links, CONTACT).conducts(&conducts).resolve(&rule).allow_private();
+            let crawler = crawler.ignore_robots().rate(Rate::UNLIMITED).seed(format!("http://{}/0", job.params()));
+            if job.params() == "full.test" { crawler.pipeline(Full) } else { crawler }
+        });
+        let jobs = jobs.unwrap();
+        let full = jobs.start("alice", "full.test".to_owned()).await.unwrap();
+        let other = jobs.start("alice", "one.test".to_owned()).await.unwrap();
+        until("the other ends", async || state(&jobs, "alice", other.id).await == JobState::Finished).await;
+        assert!(!state(&jobs, "alice", full.id).await.is_over());
     });
 }
 

@@ -247,7 +247,8 @@ impl Feed {
     }
 
     /// Adds a `'` before CSV texts that a spreadsheet would evaluate as a formula: those that begin with `=`, `+`, `-`, `@`,
-    /// a tab or a line end. Numbers are unchanged. For files that people open in a spreadsheet: see [CSV
+    /// a tab or a line end. Numbers are unchanged. A column whose name begins with `'` and then so gets one more, so that no two
+    /// columns have the same name. For files that people open in a spreadsheet: see [CSV
     /// injection](https://owasp.org/www-community/attacks/CSV_Injection) at OWASP.
     #[must_use]
     pub fn escape_formulas(mut self) -> Self {

@@ -199,15 +199,13 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     for entry in listed {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        // What was moved away and linked back is still the feed's. A link that leads to nothing has its name taken too.
-        let metadata = match if_there(fs::metadata(&path))? {
-            Some(metadata) => metadata,
-            None if fs::symlink_metadata(&path).is_ok_and(|at| at.is_symlink()) => {
-                visit(&path, SystemTime::UNIX_EPOCH);
-                continue;
-            }
-            None => continue,
-        };
+        // What was moved away and linked back is still the feed's. A link that cannot be followed has its name taken too.
+        let looked = fs::metadata(&path);
+        if looked.is_err() && fs::symlink_metadata(&path).is_ok_and(|at| at.is_symlink()) {
+            visit(&path, SystemTime::UNIX_EPOCH);
+            continue;
+        }
+        let Some(metadata) = if_there(looked)? else { continue };
         if metadata.is_dir() {
             // What is gathered for a file that is not whole yet.
             if path.extension().is_some_and(|ending| ending == "part") {
@@ -313,6 +311,23 @@ mod tests {
         let found = names.existing("bot");
         may_not(0o755);
         assert!(found.unwrap().iter().any(|file| file.domain == "b.org"));
+    }
+
+    /// Any of these, whatever its name, once kept the crawl from starting.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_cannot_be_followed_has_its_name_and_no_more() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        for (to, name) in
+            [("loop", "loop"), ("file/x", "within_a_file"), ("gone", "to_nothing"), ("00007.csv", "00007.csv")]
+        {
+            symlink(to, dir.path().join(name)).unwrap();
+        }
+        let names = Names::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
+        let found = names.existing("").unwrap();
+        assert_eq!(found.iter().map(|file| file.batch).collect::<Vec<_>>(), [7]);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Part: a file while it is being written. It is removed unless it gets its name, also after a kill by the next crawl.
 
 use std::{
-    fs, io,
+    fs::{self, TryLockError},
+    io,
     io::{Read, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ring::digest::{Context, SHA256};
 
-use crate::{disk::file_lock::is_held, text::hexadecimal::hexadecimal};
+use crate::{clock, text::hexadecimal::hexadecimal};
 
 /// The folder for them, within the folder of files and so on the same file system.
 pub const DIR: &str = ".part";
@@ -33,7 +35,7 @@ impl Part {
         let path = dir.join(format!("{:016x}", fastrand::u64(..)));
         let file = fs::File::options().write(true).create_new(true).open(&path)?;
         let part = Self { path, file, unsynced: 0, is_placed: false };
-        // Some file systems have no locks; there, another crawl may only start while this one writes nothing.
+        // Some file systems have no locks; there, other crawls leave it alone for as long as it is not old.
         let _ = part.file.try_lock();
         Ok(part)
     }
@@ -80,14 +82,30 @@ impl Drop for Part {
 pub fn remove_abandoned(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let is_written = fs::File::options().write(true).open(&path).is_ok_and(|file| is_held(&file.try_lock()));
-        if !is_written {
+        let opened = fs::File::options().write(true).open(&path);
+        let locked = opened.map_err(TryLockError::Error).and_then(|file| file.try_lock());
+        let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+        let unchanged_for = modified.ok().and_then(|modified| clock::wall().duration_since(modified).ok());
+        if is_abandoned(&locked, unchanged_for.unwrap_or_default()) {
             // Another crawl may have removed it meanwhile.
             let _ = fs::remove_file(path);
         }
     }
     Ok(())
 }
+
+/// Tells whether nobody writes a file any more, by the answer to a request for its lock. Without locks nobody knows: then only
+/// an old one is nobody's.
+fn is_abandoned(locked: &Result<(), TryLockError>, unchanged_for: Duration) -> bool {
+    match locked {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => unchanged_for > OLD,
+    }
+}
+
+/// No transfer has a pause of a day.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Returns the SHA-256 of a file, in hexadecimal.
 pub fn hash_of(path: &Path) -> io::Result<String> {
@@ -104,6 +122,15 @@ pub fn hash_of(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// On a file system without locks, a crawl that started once removed the files that another was downloading.
+    #[test]
+    fn what_may_still_be_written_is_left_alone() {
+        let without_locks = || Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        assert!(!is_abandoned(&without_locks(), Duration::ZERO) && !is_abandoned(&without_locks(), OLD));
+        assert!(is_abandoned(&without_locks(), OLD + Duration::from_secs(1)));
+        assert!(is_abandoned(&Ok(()), Duration::ZERO) && !is_abandoned(&Err(TryLockError::WouldBlock), OLD * 2));
+    }
 
     /// A file of a gibibyte once ended the crawl on a disk that did not take all of it in the time of one step.
     #[test]

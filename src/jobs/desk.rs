@@ -352,6 +352,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
 
     /// Records that the crawl of a job has ended, or could not begin.
     fn end(&mut self, id: u64, end: &Result<Arc<Report>>) {
+        let turn = self.next_turn();
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let crawl = held.run.crawl();
         held.run = Run::Ending { has_begun: crawl.is_some() };
@@ -372,6 +373,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
             Err(error) if run::is_of_this_machine(error) => {
                 tracing::warn!(%error, id, "a job cannot begin on this machine now; it is tried again");
                 self.rests_until = Some(clock::now() + REST);
+                // The others go first: it may be this job alone that lacks something, as a quota of its output.
+                held.waits_since = turn;
                 (JobState::Waiting, Some(error.to_string()))
             }
             Err(error) => (JobState::Failed, Some(error.to_string())),

@@ -135,7 +135,8 @@ impl Report {
     }
 
     /// Makes an error of a crawl that failed, so that a program can end with it: its output broke, its state could not be
-    /// written, or every URL that it asked for failed. A crawl that was stopped, or of which some pages failed, is none.
+    /// written, or it finished without a single page, and URLs failed. A crawl that was stopped, or of which some pages
+    /// failed, is none.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;
@@ -155,7 +156,7 @@ impl Report {
         if self.ended == Ended::Failed {
             return Err(Error::Crawl(self.failure.clone().unwrap_or_else(|| "its report says more".to_owned())));
         }
-        if self.pages() > 0 || self.failed() == 0 {
+        if self.ended != Ended::Finished || self.pages() > 0 || self.failed() == 0 {
             return Ok(());
         }
         let first = self.stats.first_failures.values().next();
@@ -169,5 +170,24 @@ impl Report {
         let before = self.state.as_ref().filter(|state| state.resumed).map(|state| state.requests_before);
         let waits = self.stats.ledger.queued > 0;
         self.ended == Ended::Finished && !waits && before == Some(requests_in(&self.stats.counts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Ledger;
+
+    /// A crawl that was stopped after its first failure, with most of its URLs to come, once ended its program with an error.
+    #[test]
+    fn only_a_crawl_that_has_finished_without_a_page_is_an_error_for_its_failures() {
+        let of = |ended, failed| {
+            let ledger = Ledger { discovered: 1_001, failed, queued: 1_001 - failed, ..Ledger::default() };
+            Report::new(Stats { ledger, ..Stats::default() }, ended, Vec::new()).check()
+        };
+        for stopped in [Ended::Stopped, Ended::Aborted] {
+            assert!(of(stopped, 1).is_ok(), "{stopped:?}");
+        }
+        assert!(of(Ended::Finished, 0).is_ok() && of(Ended::Finished, 1_001).is_err() && of(Ended::Failed, 0).is_err());
     }
 }

@@ -56,7 +56,7 @@ impl Given {
     }
 
     /// Puts the cookies into a session. Those that were saved go before what was given already when they were; what is given
-    /// for the first time goes before them.
+    /// for the first time goes before them. What is in the place of one that is given is for requests through all proxies.
     ///
     /// # Errors
     /// One that is given cannot be a cookie.
@@ -64,8 +64,7 @@ impl Given {
         let is_news = saved.is_some_and(|saved| saved.given != self.digest());
         let add_saved = || {
             for cookie in saved.iter().flat_map(|saved| &saved.cookies) {
-                // It may have expired meanwhile.
-                cookies.add(cookie);
+                cookies.restore(cookie);
             }
         };
         if is_news {
@@ -133,5 +132,29 @@ mod tests {
         let of = |cookie: SessionCookie| Given { name: String::new(), cookies: vec![cookie] }.digest();
         let digests: std::collections::BTreeSet<_> = cookies.into_iter().map(of).collect();
         assert_eq!(digests.len(), 9);
+    }
+
+    /// What a server had set without a proxy once went through each proxy after a restart: so all of them were one visitor.
+    #[cfg(feature = "cookies")]
+    #[test]
+    fn what_was_saved_is_for_no_proxy_but_a_new_value_of_what_is_given_is_for_all() {
+        use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+        let url = url::Url::parse("http://e.org/").unwrap();
+        let after_a_restart = |cookies: Vec<SessionCookie>, set: &'static str| {
+            let given = Given { name: String::new(), cookies };
+            let first = Cookies::new(&std::sync::Arc::default());
+            given.fill(&first, None).unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(SET_COOKIE, HeaderValue::from_static(set));
+            first.take_in(&url, None, &headers);
+            let saved = Saved::of([("default".to_owned(), given.digest(), first.list(None))].into_iter());
+            let again = Cookies::new(&std::sync::Arc::default());
+            given.fill(&again, saved.sessions.get("default")).unwrap();
+            [None, Some(1)].map(|proxy| again.header(&url, proxy))
+        };
+        let sent = |cookie| Some(HeaderValue::from_static(cookie));
+        assert_eq!(after_a_restart(Vec::new(), "sid=1"), [sent("sid=1"), None]);
+        let login = SessionCookie::new("login", "old", "e.org");
+        assert_eq!(after_a_restart(vec![login], "login=new"), [sent("login=new"), sent("login=new")]);
     }
 }

@@ -109,13 +109,15 @@
 //! what [`SessionPool::save`] writes can be read by their owner only (mode 0600 on Unix; elsewhere the folder has to be
 //! protected). A crawl with a state keeps the cookies there by itself; they are written a second after they have changed,
 //! and at the end. At the next start, what was saved goes before what the settings give, unless the settings give other
-//! cookies than before.
+//! cookies than before. Of the default session, which is another visitor through each proxy, only the cookies of requests
+//! without a proxy are saved, and they are for such requests again, but for new values of those that the settings give.
 //!
 //! # Bounds
 //!
 //! There are at most 1,000 sessions beside the default one; a request that names a further one fails as `session`. All have
 //! 50,000 cookies together, each 10,000, and each registrable domain 50 in a session. Beyond, a domain loses the cookie that it
-//! used least recently, and the session that was used least recently loses those of the domains that it used least recently.
+//! used least recently, and the session that was used least recently loses those of the domains that it used least recently,
+//! and last those of domains for which it was given some.
 //! The report counts them as `cookies_forgotten`. So a new session always has room, and a new cookie too.
 
 mod cookie;

@@ -36,6 +36,9 @@ impl Cookies {
     }
 
     /// Does nothing.
+    pub fn restore(&self, _: &SessionCookie) {}
+
+    /// Does nothing.
     pub fn add(&self, _: &SessionCookie) -> bool {
         false
     }

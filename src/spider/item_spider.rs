@@ -45,7 +45,7 @@ use crate::{
 ///
 /// A page that lacks a required field fails, and the report names the field. Where only some pages have items, name those by
 /// [`ItemSpider::only`]. What is no selector or no pattern, also in the fields of the struct, is an error when the crawl starts;
-/// what finds nothing on any page is a warning of the report.
+/// what finds nothing on any page of the run is a warning of the report.
 #[must_use = "it is given to `Crawler::new`"]
 pub struct ItemSpider<I> {
     each: Option<Choice<String>>,
@@ -182,7 +182,9 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
     fn parse(&self, page: &Response) -> Result<Parsed<I>> {
         self.has_parsed.found(true);
         let url = page.url().as_str();
-        let has_items = self.only.is_empty() || self.only.iter().any(|only| only.found(only.by.is_match(url)));
+        // Each is tried: one that another goes before has found the page too.
+        let is_named = self.only.iter().fold(false, |is_named, only| only.found(only.by.is_match(url)) | is_named);
+        let has_items = self.only.is_empty() || is_named;
         let mut parsed = match &self.each {
             _ if !has_items => Parsed::new(),
             Some(each) => {
@@ -215,26 +217,23 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
         Ok(I::check()?)
     }
 
-    /// Names the selectors and patterns that have found nothing on any page.
+    /// Names the selectors and patterns that have found nothing on any page of this run.
     fn warnings(&self) -> Vec<String> {
         if self.has_parsed.idle().is_some() {
             return Vec::new();
         }
-        let of_pages = if self.only.is_empty() { "page" } else { "page that only() names" };
+        let of_pages = if self.only.is_empty() { "" } else { " that only() names" };
         let no_page = self
             .only
             .iter()
             .filter_map(Choice::idle)
-            .map(|only| format!("no page has a URL that only({:?}) matches", only.to_string()));
+            .map(|only| format!("no page of this run has a URL that only({:?}) matches", only.to_string()));
         let had_pages = self.only.is_empty() || self.only.iter().any(|only| only.idle().is_none());
-        let no_element = self
-            .each
-            .iter()
-            .filter(|_| had_pages)
-            .filter_map(Choice::idle)
-            .map(|css| format!("no {of_pages} has an element that each({css:?}) selects, so there are no items"));
+        let no_element = self.each.iter().filter(|_| had_pages).filter_map(Choice::idle).map(|css| {
+            format!("no page of this run{of_pages} has an element that each({css:?}) selects, so it has no items")
+        });
         let no_link = self.follow.iter().filter_map(Choice::idle);
-        let no_link = no_link.map(|css| format!("no page has a link within what follow({css:?}) selects"));
+        let no_link = no_link.map(|css| format!("no page of this run has a link within what follow({css:?}) selects"));
         no_page.chain(no_element).chain(no_link).collect()
     }
 }

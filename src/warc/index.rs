@@ -208,7 +208,7 @@ fn entry(record: &Record, reader: &mut Reader) -> Entry {
     let date = record.field("WARC-Date").unwrap_or_default();
     Entry {
         key: url_key(&url),
-        timestamp: date.chars().filter(char::is_ascii_digit).take(14).collect(),
+        timestamp: in_14_digits(date),
         mime: content_type.map(media_type),
         status: http_head::word(&head, 1),
         digest: record.field("WARC-Payload-Digest").map(str::to_owned),
@@ -219,6 +219,11 @@ fn entry(record: &Record, reader: &mut Reader) -> Entry {
         has_request: false,
         url,
     }
+}
+
+/// Returns a time to the second, however its writer has spelt it: with signs between the digits, or with parts of a second.
+fn in_14_digits(time: &str) -> String {
+    time.chars().filter(char::is_ascii_digit).take(14).collect()
 }
 
 impl Entry {
@@ -261,7 +266,7 @@ impl Entry {
         }
         Some(Self {
             key: key.to_owned(),
-            timestamp: timestamp.to_owned(),
+            timestamp: in_14_digits(timestamp),
             url: text("url")?,
             mime: text("mime"),
             status: text("status"),

@@ -183,6 +183,30 @@ async fn the_latest_answer_is_replayed_whatever_its_file_is_called_and_no_refusa
     assert!(replay.read(opened).await.unwrap().block.ends_with(b"latest"));
 }
 
+/// Of two indexes, one with times in another spelling once made the older answer the later one.
+#[tokio::test]
+async fn the_latest_answer_is_replayed_however_an_index_spells_its_time() {
+    // The times of the first index and the second; the second is an hour later.
+    for (older, newer) in [("20231114221320", "2023-11-14T23:13:20Z"), ("20231114221320123", "20231114231320")] {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, body, time) in [("b", "older", older), ("a", "newer", newer)] {
+            let block = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+            let head = "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://e.org/\r\n";
+            let fields = format!("WARC-Date: 2023-11-14T22:13:20Z\r\nContent-Length: {}", block.len());
+            let record = format!("{head}{fields}\r\n\r\n{block}\r\n\r\n");
+            let path = dir.path().join(format!("{name}.warc.gz"));
+            fs::write(&path, gzip(record.as_bytes())).unwrap();
+            let index = write_index(&path).unwrap();
+            let line = fs::read_to_string(&index).unwrap();
+            assert!(line.contains(" 20231114221320 "), "{line}");
+            fs::write(&index, line.replace(" 20231114221320 ", &format!(" {time} "))).unwrap();
+        }
+        let replay = Collection::open(dir.path(), &Handle::current()).unwrap().unwrap();
+        let opened = replay.find("http://e.org/").await.unwrap().unwrap();
+        assert!(replay.read(opened).await.unwrap().block.ends_with(b"newer"), "{older} {newer}");
+    }
+}
+
 /// The page was once not found, since the record that has its body is the answer to a form.
 #[tokio::test]
 async fn a_payload_that_a_form_was_answered_with_is_found_for_the_page_that_refers_to_it() {

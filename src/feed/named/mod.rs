@@ -194,15 +194,19 @@ impl Named {
         let (path, opening) = self.file(key, &domain, is_due, now);
         // A file of its name that an earlier run has not noted is another's.
         let is_anyones = self.of.continues() && self.notes.are_stored() && !self.notes.has(Path::new(&*path));
-        let noted = if self.of.continues() { self.notes.add(Path::new(&*path)) } else { Ok(()) };
         let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
-        noted.and_then(|()| make_folder(&path)).map_err(unwritable)?;
+        make_folder(&path).map_err(unwritable)?;
         let sink = if opening.keeps() && is_anyones {
             self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs)
         } else {
             self.of.open_file(Path::new(&*path), opening)
         };
         let sink = sink.map_err(SinkError::broken)?;
+        if self.of.continues() {
+            // Not before it is open: what another program has left has an end then. Of what is noted, a kill has torn a last
+            // record without one.
+            self.notes.add(Path::new(&*path)).map_err(unwritable)?;
+        }
         if let Some(known) = self.known.get_mut(&key) {
             known.is_resting = false;
         }

@@ -47,7 +47,7 @@ impl Notes {
         self.known.contains(&hash(file))
     }
 
-    /// Adds a file that is about to be written.
+    /// Adds a file that is open, before the first record is written.
     ///
     /// # Errors
     /// It cannot be noted.

@@ -133,3 +133,30 @@ fn a_file_of_a_domain_that_another_program_has_left_without_an_end_keeps_its_las
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}\n{}", added.repeat(3)), "{ending}");
     }
 }
+
+/// A file that could not be opened was once taken for one that a kill has torn: the next run cut its last row.
+#[test]
+fn a_file_of_another_program_that_could_not_be_opened_keeps_its_last_line() {
+    for (ending, before, added) in [
+        #[cfg(feature = "csv")]
+        ("csv", "n\n7", "5\n"),
+        ("jsonl", "7", "{\"n\":5}\n"),
+    ] {
+        let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = dir.path().join(format!("example.org.{ending}"));
+        fs::write(&path, before).unwrap();
+        let feed = Feed::to(dir.path().join(format!("{{domain}}.{ending}")));
+        let feed = feed.noted_in(Some(state.path().join("files")));
+        let held = fs::File::options().read(true).write(true).open(&path).unwrap();
+        held.lock().unwrap();
+        let mut sink = feed.open_for("bot", Opening::Fresh, true).unwrap();
+        assert!(sink.write(&row(5, "https://example.org/")).is_err(), "{ending}: another has it");
+        drop((sink, held));
+        feed.open_for("bot", Opening::Resumed, true).unwrap().close().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), before, "{ending}");
+        let mut sink = feed.open_for("bot", Opening::Resumed, true).unwrap();
+        sink.write(&row(5, "https://example.org/")).unwrap();
+        sink.close().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{before}\n{added}"), "{ending}");
+    }
+}

@@ -111,6 +111,12 @@ impl Jar {
         self.given > 0
     }
 
+    /// Tells whether what is in the place of this cookie was given.
+    pub fn was_given(&self, cookie: &RawCookie<'_>, url: &Url) -> bool {
+        Cookie::try_from_raw_cookie(cookie, url)
+            .is_ok_and(|cookie| self.known.get(&place(&cookie)).is_some_and(|known| known.given > 0))
+    }
+
     fn forget(&mut self, place: &Place) {
         let (domain, path, name) = place;
         self.store.remove(domain, path, name);

@@ -43,12 +43,22 @@ impl Jars {
         self.with_jar(url, None, |jar, now| jar.take_in(cookie, url, now))
     }
 
+    /// Takes in a cookie that an earlier run has had. A new value of one that is given is given too, or it would hide that one
+    /// from the proxies.
+    pub fn restore(&mut self, url: &Url, cookie: &RawCookie<'static>) {
+        self.with_jar(url, None, |jar, now| {
+            let given = if jar.was_given(cookie, url) { now } else { 0 };
+            jar.take_in(cookie, url, given);
+        });
+    }
+
     /// Returns the `Cookie` header for a request to `url`.
     pub fn header(&mut self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
         self.with_jar(url, proxy, |jar, _| jar.header(url))
     }
 
-    /// Uses a jar, at this time by the count of uses. There is none for a domain without cookies.
+    /// Uses a jar, at this time by the count of uses, and with that of a proxy the one whose cookies it takes over. There is
+    /// none for a domain without cookies.
     fn with_jar<T>(&mut self, url: &Url, proxy: Option<u64>, use_it: impl FnOnce(&mut Jar, u64) -> T) -> T {
         self.uses += 1;
         let key = Key::new(url, proxy);
@@ -56,8 +66,9 @@ impl Jars {
         let (before, forgotten) = (jar.count(), jar.forgotten);
         jar.used = self.uses;
         if proxy.is_some()
-            && let Some(direct) = self.by_key.get(&key.with_proxy(None))
+            && let Some(direct) = self.by_key.get_mut(&key.with_proxy(None))
         {
+            direct.used = self.uses;
             jar.take_over(direct);
         }
         let result = use_it(&mut jar, self.uses);
@@ -91,12 +102,18 @@ impl Jars {
         of_domains.into_iter().flat_map(|(_, jar)| jar.list()).chain(given).collect()
     }
 
-    /// Removes the least recently used quarter of the jars.
+    /// Removes a quarter of the jars: the least recently used ones, and last those with what was given, which no server sets
+    /// again, and the one in use.
     pub fn forget_a_quarter(&mut self) {
-        let mut used: Vec<u64> = self.by_key.values().map(|jar| jar.used).collect();
-        used.sort_unstable();
-        let Some(&newest_forgotten) = used.get(used.len() / 4) else { return };
-        self.by_key.retain(|_, jar| jar.used > newest_forgotten);
+        let uses = self.uses;
+        let worth = |key: &Key, jar: &Jar| {
+            let is_given = key.proxy.is_none() && jar.was_given_any();
+            (is_given || jar.used == uses, jar.used)
+        };
+        let mut worths: Vec<_> = self.by_key.iter().map(|(key, jar)| worth(key, jar)).collect();
+        worths.sort_unstable();
+        let Some(&most_forgotten) = worths.get(worths.len() / 4) else { return };
+        self.by_key.retain(|key, jar| worth(key, jar) > most_forgotten);
         let before = self.cookies;
         self.cookies = self.by_key.values().map(Jar::count).sum();
         self.forgotten += (before - self.cookies) as u64;

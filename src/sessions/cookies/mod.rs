@@ -72,6 +72,14 @@ impl Cookies {
         of_given(given).is_some_and(|(url, cookie)| self.change(|jars| jars.give(&url, &cookie)))
     }
 
+    /// Adds a cookie that was saved: for requests without a proxy, and through all proxies if it is in the place of one that is
+    /// given. One that has expired meanwhile is not kept.
+    pub fn restore(&self, saved: &SessionCookie) {
+        if let Some((url, cookie)) = of_given(saved) {
+            self.change(|jars| jars.restore(&url, &cookie));
+        }
+    }
+
     /// Returns the `Cookie` header for a request to `url`.
     pub fn header(&self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
         self.change(|jars| jars.header(url, proxy))

@@ -174,6 +174,33 @@ fn there_are_never_more_than_the_bounds() {
     assert_eq!(sent(&cookies, "http://e.org/"), "", "what was not used for long is forgotten");
 }
 
+/// It was once the first to be forgotten, though its site was asked all the time, through proxies.
+#[test]
+fn what_was_given_is_forgotten_last_however_many_proxies_use_it() {
+    let through = |cookies: &Cookies, proxy| cookies.header(&url("http://e.org/"), Some(proxy));
+    for is_in_use in [true, false] {
+        let cookies = none();
+        assert!(cookies.add(&SessionCookie::new("login", "1", "e.org")));
+        for n in 0..MAX_COOKIES + 100 {
+            set(&cookies, &format!("http://e{n}.org/"), &["a=1"]);
+            if is_in_use {
+                through(&cookies, 1);
+            }
+        }
+        assert!(cookies.count() <= MAX_COOKIES && cookies.forgotten() > 0);
+        assert_eq!(through(&cookies, 2), Some(HeaderValue::from_static("login=1")), "in use: {is_in_use}");
+    }
+    let cookies = none();
+    for n in 0..30 {
+        assert!(cookies.add(&SessionCookie::new(format!("login{n}"), "1", "e.org")));
+    }
+    for proxy in 0..400 {
+        through(&cookies, proxy);
+    }
+    assert!(cookies.count() <= MAX_COOKIES && cookies.forgotten() > 0);
+    assert_eq!(through(&cookies, 1_000).unwrap().to_str().unwrap().matches("login").count(), 30);
+}
+
 /// Regression: each domain whose cookies were refused or deleted left a jar for ever, and none of them held a cookie.
 #[test]
 fn a_domain_without_cookies_takes_no_room() {

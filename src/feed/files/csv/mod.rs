@@ -53,7 +53,7 @@ impl CsvLayout {
 
     /// Writes the names, which may be a page's as well as the cells are.
     fn header(&self, names: &[String], to: &mut Vec<u8>) {
-        line(names.iter().map(|name| self.escaped(Cow::from(name))), to);
+        line(names.iter().map(|name| self.escaped_name(name)), to);
     }
 
     fn cell<'v>(&self, value: &'v Value) -> Cow<'v, str> {
@@ -64,13 +64,23 @@ impl CsvLayout {
         if self.escape_formulas && cell.starts_with(BEGIN_FORMULAS) { Cow::Owned(format!("'{cell}")) } else { cell }
     }
 
-    /// Returns a name as it was before [`CsvLayout::escaped`].
-    fn unescaped(&self, name: String) -> String {
+    /// Returns a name as it is in the header: as [`CsvLayout::escaped`], and so that no two become one.
+    fn escaped_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.escape_formulas && is_formula(name) { Cow::Owned(format!("'{name}")) } else { Cow::Borrowed(name) }
+    }
+
+    /// Returns a name as it was before [`CsvLayout::escaped_name`].
+    fn unescaped_name(&self, name: String) -> String {
         match name.strip_prefix('\'') {
-            Some(rest) if self.escape_formulas && rest.starts_with(BEGIN_FORMULAS) => rest.to_owned(),
+            Some(rest) if self.escape_formulas && is_formula(rest) => rest.to_owned(),
             _ => name,
         }
     }
+}
+
+/// Tells whether a name is a formula, or that behind what escapes one.
+fn is_formula(name: &str) -> bool {
+    name.trim_start_matches('\'').starts_with(BEGIN_FORMULAS)
 }
 
 /// Tells whether a value is a number, or several: none is a formula.
@@ -121,7 +131,7 @@ impl Layout for CsvLayout {
 
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
         let Some(header) = file::header(content)? else { return Ok(()) };
-        let header: Vec<_> = header.into_iter().map(|name| self.unescaped(name)).collect();
+        let header: Vec<_> = header.into_iter().map(|name| self.unescaped_name(name)).collect();
         let missing = self.given.iter().flatten().find(|name| !header.contains(name));
         if let Some(missing) = missing {
             let why = format!(

@@ -5,6 +5,7 @@ use std::{fs, io::Read as _, path::Path};
 use serde::Serialize;
 use serde_json::json;
 
+use super::CsvLayout;
 use crate::{
     error::Error,
     feed::{Feed, Format, Opening, Record, Sink, SinkError, files::codec::Codec},
@@ -243,6 +244,26 @@ fn a_text_that_a_spreadsheet_would_calculate_is_escaped_where_that_is_asked_for(
     fresh(&csv(&path).escape_formulas()).add(&item).unwrap();
     open(&csv(&path).escape_formulas(), Opening::Resumed).unwrap().add(&item).unwrap();
     assert_eq!(read(&path), "'=1+1,l,m\n2,-5,'-5 | x\n2,-5,'-5 | x\n");
+}
+
+/// A file that went on once had other columns than before, and its items none.
+#[test]
+fn no_two_names_are_the_same_in_a_header_where_formulas_are_escaped() {
+    let layout = CsvLayout::new(String::new(), None, true, false);
+    let names = ["=x", "'=x", "''=x", "'x", "x"];
+    let escaped: Vec<_> = names.iter().map(|name| layout.escaped_name(name).into_owned()).collect();
+    assert_eq!(escaped, ["'=x", "''=x", "'''=x", "'x", "x"]);
+    for (name, escaped) in names.into_iter().zip(escaped) {
+        assert_eq!(layout.unescaped_name(escaped), name);
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.csv");
+    let (feed, item) = (csv(&path).escape_formulas(), json!({"'=x": 1}));
+    fresh(&feed).add(&item).unwrap();
+    open(&feed, Opening::Resumed).unwrap().add(&item).unwrap();
+    open(&columns(&path, ["'=x"]).escape_formulas(), Opening::Resumed).unwrap().add(&item).unwrap();
+    assert_eq!(read(&path), "''=x\n1\n1\n1\n");
 }
 
 #[test]
