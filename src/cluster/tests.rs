@@ -187,6 +187,10 @@ fn a_node_that_is_stopped_between_check_and_write_is_ended_before_it_writes() {
 #[test]
 fn without_the_timer_such_a_node_writes_late() {
     let scene = Scene::new("without_timer", true);
-    scene.run(3);
-    assert!(!scene.short().is_empty(), "of {} requests", scene.site.count());
+    // Where the machine is busy, a late write may fall between two requests that are far enough apart.
+    let writes_late = (0..6).any(|_| {
+        scene.run(3);
+        !scene.short().is_empty()
+    });
+    assert!(writes_late, "of {} requests", scene.site.count());
 }

@@ -58,7 +58,9 @@ impl Crawl {
     /// Takes domains over from another process, which may have just sent requests to them.
     pub(super) fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
         // A robots file that was asked for by way of it may have left a state from before.
-        domains.iter().for_each(|(domain, _)| self.domains.lose(domain));
+        for (domain, _) in &domains {
+            self.domains.lose(domain);
+        }
         self.domains.begin_as_asked(now);
         for (domain, history) in domains {
             self.recall(&domain, &history, now, time);
@@ -181,11 +183,10 @@ impl Crawl {
         }
         match (std::mem::replace(&mut self.sharing.state, state), state) {
             (before, _) if before == state => {}
-            (_, CrawlState::Paused) => self.set_mode(Mode::Paused),
+            // After the end, what comes is in no store any more, so nothing more is asked for.
+            (_, CrawlState::Paused | CrawlState::Ended) => self.set_mode(Mode::Paused),
             (CrawlState::Paused, CrawlState::Running) => self.set_mode(Mode::Running),
             (_, CrawlState::Stopped) => self.stop("somebody has stopped it on all machines".to_owned()),
-            // What comes now is in no store any more, so nothing more is asked for.
-            (_, CrawlState::Ended) => self.set_mode(Mode::Paused),
             (_, CrawlState::Running) => {}
         }
     }

@@ -182,7 +182,7 @@ pub struct Look {
     pub arrived: Vec<Arrived>,
     /// The other machines; `None` if they were not looked at this time.
     pub others: Option<Others>,
-    /// Whether others crawled already when this machine joined.
+    /// In the first look: whether others crawled already when this machine joined.
     pub joins_others: bool,
 }
 

@@ -59,8 +59,6 @@ pub(super) struct Known {
     has_seen_end: bool,
     /// What was seen and not told yet: a look that fails is made again.
     look: Look,
-    /// Whether others crawled already when this node joined.
-    joins_others: bool,
 }
 
 /// The most requests from others that the frontier has at a time: some megabytes.
@@ -92,8 +90,7 @@ impl Known {
             full_interval: look_interval,
             others: Others::default(),
             has_seen_end: false,
-            look: Look::default(),
-            joins_others,
+            look: Look { joins_others, ..Look::default() },
         }
     }
 
@@ -182,7 +179,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known)
     let included = read_included(client, known).await?;
     let mut look = std::mem::take(&mut known.look);
     (look.held, look.gains) = (known.held, known.gains);
-    (look.unwanted, look.joins_others) = (known.unwanted, known.joins_others);
+    look.unwanted = known.unwanted;
     if is_full || is_changed || !included.is_empty() {
         look.others = Some(Others { included, ..known.others.clone() });
         known.others.drawn = Allowance::default();
