@@ -28,7 +28,13 @@ use crate::{
     settings::{NamedDomains, Settings},
     sitemaps::SitemapRule,
     spider::Spider,
-    transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
+    text::masked::masked,
+    transport::{
+        SharedTransport,
+        credentials::OriginCredentials,
+        open_files,
+        response_store::{Purpose, ResponseStore},
+    },
     user_agent,
     validation::Validators,
     warc::Archive,
@@ -88,11 +94,11 @@ impl<S: Spider> Crawler<S> {
             log_in,
             sitemap_rule,
             conversions,
-            validators,
+            mut validators,
             steps,
             best_first,
             pipelines,
-            file_fields,
+            mut file_fields,
             conducts,
             capacity,
             cluster: _,
@@ -107,12 +113,21 @@ impl<S: Spider> Crawler<S> {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }
         settings.refuse_feeds()?;
+        if !validators.iter().any(|validator| validator.counts_fields()) {
+            validators.extend(pipelines.iter().find_map(|pipeline| pipeline.fields()));
+        }
         if best_first.is_some() {
             settings.order = Order::Found;
         }
         if !file_fields.is_empty() && settings.files.dir.is_none() {
             let why = "items have files, and there is no folder for them; add .files(\"folder\")";
             return Err(Error::setting("files.dir", why));
+        }
+        if file_fields.is_empty()
+            && settings.files.dir.is_some()
+            && let Some(each) = spider.each_file()
+        {
+            file_fields.add_by_type(each);
         }
         let domains = NamedDomains::new(&settings.domains, &settings.politeness.domain_key)?;
         domains.apply_to(&mut settings)?;
@@ -122,6 +137,7 @@ impl<S: Spider> Crawler<S> {
         if clock::is_virtual() {
             settings.fit_virtual_time()?;
         }
+        settings.refuse_private(&seeds)?;
         let said = said_to(&seeds, &user_agent)?;
         let blocks_fetchers = log_in.is_some() || !layers.is_empty() || middleware.iter().any(AnyMiddleware::is_async);
         // Before any thread is started: the runtime of one that gets no files panics.
@@ -203,6 +219,19 @@ impl Settings {
         }
         self.threads = 1;
         self.max_time.get_or_insert(MAX_VIRTUAL);
+        Ok(())
+    }
+
+    /// Refuses seeds that say by themselves that they lead into a private network, unless nothing is connected to.
+    fn refuse_private(&self, seeds: &[Request]) -> Result<()> {
+        let store = self.transport.response_store.as_ref();
+        if store.is_some_and(|store| store.purpose == Purpose::Replay) {
+            return Ok(());
+        }
+        for Request { url, .. } in seeds {
+            let refused = self.transport.guard.check_url(url);
+            refused.map_err(|refused| Error::Url { text: masked(url.as_str()), why: refused.to_string() })?;
+        }
         Ok(())
     }
 

@@ -173,7 +173,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
-    let has_unnamed_files = settings.files.dir.is_some() && items.files.is_empty();
+    let has_unnamed_files = settings.files.dir.is_some() && !items.files.are_named();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
         let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());

@@ -44,7 +44,8 @@ mod ends;
 mod end_warnings;
 mod frequent;
 mod accounts;
-pub mod log_line;
+pub mod log_in_pages;
+mod log_line;
 
 pub use self::{
     durability::MAX_QUESTIONS,

@@ -5,6 +5,8 @@
 
 use std::{cell::LazyCell, sync::Arc, time::Duration};
 
+use http::Method;
+
 use super::seen_cache::SeenCache;
 use crate::{
     identity::{Fingerprint, Identity},
@@ -66,7 +68,8 @@ impl Candidate {
         brought
     }
 
-    /// Makes candidates of the links on a page, one link deeper. Skips those in the cache: most links of most pages.
+    /// Makes candidates of the links on a page, one link deeper; what was asked for by HEAD, and is asked for in another way then, is
+    /// where it was. Skips those in the cache: most links of most pages.
     pub fn found_on(
         page: &Request,
         mut links: Vec<Request>,
@@ -88,8 +91,9 @@ impl Candidate {
         let mut candidates = Vec::with_capacity(brought.iter().flatten().count());
         candidates.extend(links.into_iter().zip(brought).filter_map(|(mut request, fingerprint)| {
             let fingerprint = fingerprint?;
-            request.depth = page.depth.saturating_add(1);
-            request.parent = Some(parent.clone());
+            let is_again = page.method == Method::HEAD && request.url == page.url;
+            request.depth = if is_again { page.depth } else { page.depth.saturating_add(1) };
+            request.parent = if is_again { page.parent.clone() } else { Some(parent.clone()) };
             request.begins_anew(session.as_ref());
             rank(&mut request, best_first);
             Some(Self { request, fingerprint, unchanged_for: None })

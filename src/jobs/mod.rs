@@ -27,7 +27,8 @@
 //! ```
 //!
 //! The crawls of all tenants share the limits of each domain, as all crawls of a process do; where theirs differ, those of both
-//! hold. Without a place among those that run, jobs wait: next is one of the tenant of whom the fewest run, and of several such
+//! hold. [`Conducts::pause`](crate::Conducts::pause) of [`Conducts::shared`](crate::Conducts::shared) leaves a domain alone for all
+//! jobs, also for those that begin later. Without a place among those that run, jobs wait: next is one of the tenant of whom the fewest run, and of several such
 //! tenants, of the one of whom none began for the longest time. The example `job_service` has all of it behind HTTP.
 
 mod builder;

@@ -1,6 +1,7 @@
 //! Permit: leave to make one request to one domain, and the gate that it passes at the moment of writing.
 
 mod gate;
+mod paused;
 
 use std::{
     fmt,
@@ -9,7 +10,10 @@ use std::{
 };
 
 use self::gate::Inside;
-pub(crate) use self::gate::{Gate, Keeper, Released, Tenancy};
+pub(crate) use self::{
+    gate::{Gate, Keeper, Released, Tenancy},
+    paused::Paused,
+};
 use crate::{
     capacity::Place,
     clock,

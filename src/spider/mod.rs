@@ -14,6 +14,7 @@ pub use self::item_spider::ItemSpider;
 pub use self::{items::Items, parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
+    files::EachFile,
     identity::Identity,
     outcome::Outcome,
     request::Request,
@@ -59,6 +60,7 @@ pub trait Spider: Send + Sync + 'static {
     ///
     /// # Errors
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.
+    #[doc(alias("on_html", "request_handler"))]
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
     /// Called once for each queued request that brought no page, as Scrapy's errback is: it failed, was dropped by a
@@ -105,6 +107,7 @@ pub trait Spider: Send + Sync + 'static {
     /// assert_eq!(gone.items()[0].0, "https://example.org/gone");
     /// # Ok::<(), Error>(())
     /// ```
+    #[doc(alias("errback", "on_error", "failed_request_handler"))]
     fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<Self::Item> {
         let _ = (request, outcome);
         Parsed::new()
@@ -133,6 +136,12 @@ pub trait Spider: Send + Sync + 'static {
     /// it: each is requested in the form that [`Identity::canonicalize`] gives it. Does nothing by default.
     fn begins(&self, identity: &Arc<dyn Identity>) {
         let _ = identity;
+    }
+
+    /// Returns what shows the files of an item, where the type of the items names them.
+    #[doc(hidden)]
+    fn each_file(&self) -> Option<EachFile<Self::Item>> {
+        None
     }
 
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.

@@ -32,7 +32,7 @@ pub struct NotBefore(pub Instant);
 pub enum Refusal {
     /// The law allows the next start only at this instant.
     NotBefore(Instant),
-    /// The most requests are in flight: ask again when one ends.
+    /// The most requests are in flight, or the domain is paused: ask again when notified.
     Full,
     /// Another tenant of the domain goes first: ask again when notified, or at this instant at the latest.
     Turn(Instant),

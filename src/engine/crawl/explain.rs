@@ -139,7 +139,7 @@ impl Crawl {
         let tenancy = self.domains.live(domain, now).tenancy.clone();
         let Waiting { request, ahead, attempts, not_before } = waiting;
         let mut reasons = self.what_holds_all_up(now);
-        let is_paused = self.domains.held.of(domain) == Some(Hold::Paused);
+        let is_paused = self.domains.held.of(domain) == Some(Hold::Paused) || tenancy.is_paused();
         reasons.extend(is_paused.then_some(WaitsFor::DomainPaused));
         let is_held_up = !reasons.is_empty();
         let given_up = tenancy.given_up(now);

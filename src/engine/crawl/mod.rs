@@ -43,7 +43,7 @@ use crate::{
     politeness::Politeness,
     retry::Retry,
     stats::{
-        Failure, FirstFailure, Progress, Stats,
+        Failure, FirstFailure, Progress, RedirectTarget, Stats,
         count::{Count, requests_in},
     },
     submissions::{SubmissionEnds, Submissions},
@@ -526,6 +526,11 @@ impl Crawl {
     /// Returns the first URL that failed for each reason.
     pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
         self.accounts.first_failures()
+    }
+
+    /// Returns the page to log in at that most pages redirect to.
+    pub fn log_in_page(&self) -> Option<RedirectTarget> {
+        self.accounts.log_in_page()
     }
 
     /// Returns the latest failures, at most so many, the last one first.
