@@ -183,7 +183,9 @@ impl Conducts {
         };
         // Those who are told may look up other gates, so no part of the table is locked then.
         let gates: Vec<_> = table.places.iter().filter_map(|place| is_resumed(&place)).collect();
-        gates.iter().for_each(|gate| gate.resumed());
+        for gate in gates {
+            gate.resumed();
+        }
         Ok(())
     }
 

@@ -176,7 +176,7 @@ impl<'f> Parts<'f> {
         Ok(())
     }
 
-    fn is_filled(self) -> bool {
+    fn ended(self) -> bool {
         if let (Some(variant), Some(findings)) = (self.variant, self.findings) {
             findings.field(variant, self.is_filled);
         }
@@ -195,7 +195,7 @@ macro_rules! elements {
             }
 
             fn end(self) -> Result<bool, Error> {
-                Ok(self.is_filled())
+                Ok(self.ended())
             }
         })*
     };
@@ -212,7 +212,7 @@ macro_rules! fields {
             }
 
             fn end(self) -> Result<bool, Error> {
-                Ok(self.is_filled())
+                Ok(self.ended())
             }
         })*
     };
@@ -250,7 +250,7 @@ impl SerializeMap for Parts<'_> {
     }
 
     fn end(self) -> Result<bool, Error> {
-        Ok(self.is_filled())
+        Ok(self.ended())
     }
 }
 
