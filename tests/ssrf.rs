@@ -163,7 +163,7 @@ fn a_seed_with_a_private_address_is_refused_with_what_to_change_before_anything_
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("titles.jsonl");
     for url in ["http://192.168.0.9/", "http://localhost:9/", "https://[fd00::1]/"] {
-        let refused = titles().seed(url).pipeline(JsonLines::create(&output)).run_blocking().err().expect(url);
+        let refused = titles().seed(url).pipeline(JsonLines::create(&output)).run_blocking().expect_err(url);
         let (says, why) = (refused.to_string(), "allow_private(), or --allow-private on the command line");
         assert!(says.starts_with(&format!("`{url}` is not a URL")) && says.contains(why), "{says}");
     }
