@@ -405,16 +405,10 @@ mod tests {
         rate::Rate,
     };
 
-    struct Nobody;
-
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
-    }
-
     const S: Duration = Duration::from_secs(1);
 
     fn join(tenant: &Tenant, name: &str, rate: Rate) -> Arc<Tenancy> {
-        tenant.join(&Domain::new(name), Terms::rate(rate), Arc::new(Nobody), Instant::now())
+        tenant.join(&Domain::new(name), Terms::rate(rate), Arc::new(()), Instant::now())
     }
 
     #[test]

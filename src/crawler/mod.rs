@@ -13,7 +13,7 @@ mod pace;
 mod plan;
 mod sessions;
 mod sitemaps;
-mod team;
+mod fetchers;
 #[cfg(test)]
 mod seam_tests;
 mod wiring;

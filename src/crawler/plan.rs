@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{Crawler, OpenFrontier, sessions::who_logs_in, team::TeamFiles};
+use super::{Crawler, OpenFrontier, fetchers::FileParts, sessions::who_logs_in};
 use crate::{
     capacity::Capacity,
     clock,
@@ -65,7 +65,7 @@ pub(super) struct Plan<S: Spider> {
     pub archive: Option<Archive>,
     pub pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     /// The folder for files, and who waits for them.
-    pub files: TeamFiles,
+    pub files: FileParts,
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
@@ -182,7 +182,7 @@ impl<S: Spider> Crawler<S> {
             responses,
             archive,
             pipelines,
-            files: TeamFiles { store, desk: Arc::default() },
+            files: FileParts { store, pending: Arc::default() },
             conducts,
             streams: Arc::default(),
             capacity,

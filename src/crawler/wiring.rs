@@ -13,8 +13,8 @@ use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     OpenFrontier,
+    fetchers::{FetcherParts, Pipelines, Reports, factory},
     plan::Plan,
-    team::{Pipelines, Reports, Team, fetchers},
 };
 use crate::{
     clock,
@@ -39,7 +39,7 @@ use crate::{
         readers::{page::PageRules, sitemap::SitemapSettings},
         redirect::RedirectRules,
     },
-    file_store::desk::{Both, FileDesk},
+    file_store::pending_files::{PagesAndFiles, PendingFiles},
     files::Files,
     frontier::{
         Frontier,
@@ -174,7 +174,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
     let has_unnamed_files = settings.files.dir.is_some() && !items.files.are_named();
-    let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
+    let (submissions, pending) = (Arc::new(Submissions::default()), files.pending.clone());
     let scheduler = Scheduler::create({
         let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
@@ -183,8 +183,8 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             let (notices, politeness) = (Arc::new(Notices(context.address())), Arc::new(settings.politeness.clone()));
             let (tells_politeness, told) = watch::channel(politeness.clone());
             let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
-            let hire = fetchers(
-                Team {
+            let start_fetcher = factory(
+                FetcherParts {
                     rules: Arc::new(PageRules {
                         spider,
                         identity: identity.clone(),
@@ -219,14 +219,14 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                 domains: paced_domains(politeness, &conducts, notices.clone(), settings.adaptive),
                 robots: RobotsFiles::new(product_token(&user_agent)),
                 sitemaps: sitemap_files(&settings, &identity),
-                pool: Pool::new(settings.threads, hire),
+                pool: Pool::new(settings.threads, start_fetcher),
                 returned: notices,
                 log: log.is_some(),
                 streams,
                 admission: admission(&settings, &domains, queue_bounds(&settings, has_state), seen_cache, &identity),
                 politeness: tells_politeness,
             });
-            tell_who_waits(&mut crawl, submissions, desk, &settings.files);
+            tell_who_waits(&mut crawl, submissions, pending, &settings.files);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.begin(seeds, clock::now());
@@ -284,9 +284,9 @@ fn started<S: Spider>(
     Ok(started.into())
 }
 
-fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, desk: Arc<FileDesk>, files: &Files) {
-    crawl.tell(Arc::new(Both(pages, desk.clone())));
-    crawl.wait_for_files(FileWaits { desk, max_pages: files.max_waiting_pages, max_wait: files.max_time });
+fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, pending: Arc<PendingFiles>, files: &Files) {
+    crawl.set_submissions(Arc::new(PagesAndFiles(pages, pending.clone())));
+    crawl.wait_for_files(FileWaits { pending, max_pages: files.max_waiting_pages, max_wait: files.max_time });
 }
 
 fn state_report(settings: &Settings, resumed: &Resumed) -> Option<StateReport> {

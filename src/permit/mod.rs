@@ -167,11 +167,11 @@ impl Permit {
 
     /// Passes the response to the domain's conduct while this permit is still held, so that the next permit is granted
     /// with this knowledge. Returns what follows if the response is a refusal.
-    pub(crate) fn hear(&self, facts: &ResponseFacts<'_>) -> Option<Cooled> {
-        self.lock().conduct.hear(self.tenancy.tenant, facts, fastrand::f64())
+    pub(crate) fn note_response(&self, facts: &ResponseFacts<'_>) -> Option<Cooled> {
+        self.lock().conduct.note_response(self.tenancy.tenant, facts, fastrand::f64())
     }
 
-    /// Like [`Permit::hear`], if the domain was unreachable.
+    /// Like [`Permit::note_response`], if the domain was unreachable.
     pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Cooled> {
         self.lock().conduct.unreachable(self.tenancy.tenant, started, now, fastrand::f64())
     }

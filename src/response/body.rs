@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     extract::{
         self, Language, Syntax,
-        charset::{self, Clues},
+        charset::{self, CharsetHints},
         content_type::ContentType,
         llms_txt::LlmsTxt,
     },
@@ -105,7 +105,7 @@ impl Response {
             let host = self.url().domain().map(|host| host.strip_suffix('.').unwrap_or(host));
             let tld = host.and_then(|host| host.rsplit_once('.')).map(|(_, tld)| tld);
             let is_html = matches!(kind, MediaKind::Html | MediaKind::Xhtml);
-            let clues = Clues { header: charset, is_html, tld };
+            let clues = CharsetHints { header: charset, is_html, tld };
             let (text, encoding) = charset::decode(&self.body, clues);
             BodyText { text, encoding }
         })

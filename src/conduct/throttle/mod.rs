@@ -35,7 +35,7 @@ pub enum Refusal {
     /// The most requests are in flight, or the domain is paused: ask again when notified.
     Full,
     /// Another tenant of the domain goes first: ask again when notified, or at this instant at the latest.
-    Turn(Instant),
+    OtherTenant(Instant),
     /// The term has lapsed in which this process may ask anybody: look at this instant whether it is renewed.
     Lapsed(Instant),
 }

@@ -53,7 +53,7 @@ impl Crawl {
                         Whereabouts::Waits(self.wait(&domain, &waiting, for_robots, now))
                     }
                     None => self
-                        .hearing_of(&is_it)
+                        .notifying_of(&is_it)
                         .unwrap_or_else(|| Whereabouts::InFlight { attempt, found_on: request.parent.clone() }),
                 }
             }
@@ -88,7 +88,7 @@ impl Crawl {
     }
 
     /// Explains a page that has ended while the spider is being notified of it.
-    fn hearing_of(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Whereabouts> {
+    fn notifying_of(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Whereabouts> {
         let Visit { leased, outcome, is_without_request, .. } = self.failures.find(is_it)?;
         let mut end = End {
             outcome: outcome.key().to_owned(),

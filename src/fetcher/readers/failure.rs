@@ -17,7 +17,7 @@ use crate::{
 
 /// Calls [`Spider::failed`] off the network's thread. The request keeps its outcome, with the items and links of the
 /// spider; only a pipeline whose output is gone changes it.
-pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
+pub async fn notify<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     let rules = context.rules.clone();
     let (outcome, of_request) = (reading.outcome.clone(), request.clone());
     let work = move || {
