@@ -197,6 +197,28 @@ fn a_file_has_the_same_settings_and_options_win_over_it() {
     assert_eq!(lines(&run(&["crawl", "--config", &file, "--depth", "1"]).stdout).len(), 3, "the nofollow link is left");
 }
 
+#[test]
+fn pages_go_first_by_their_urls_in_a_file_and_by_option() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "crawl.toml");
+    fs::write(&file, "[[priorities]]\nurl = '/doc'\npriority = 5\n[[priorities]]\nurl = '/a$'\npriority = -1\n")
+        .unwrap();
+    let asked = |more: &[&str]| {
+        let output = crawl(&site.url("/"), more);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        site.asked.try_iter().filter(|path| path != "/robots.txt").collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&[]), ["/", "/a", "/b", "/doc.pdf"]);
+    assert_eq!(asked(&["--config", &file]), ["/", "/doc.pdf", "/b", "/a"]);
+    let by_option = ["--config", &file, "--priority", "/a=7", "--priority", "/b$=6"];
+    assert_eq!(asked(&by_option), ["/", "/a", "/b", "/doc.pdf"], "options come before the file");
+    let home = site.url("/");
+    for (rule, word) in [("/a", "and a priority"), ("/a=high", "`high` is no priority"), ("(=1", "regular expression")]
+    {
+        refuses(&["crawl", &home, "--priority", rule], 2, &["--priority", word]);
+    }
+}
+
 /// The file's seeds were once crawled in their place.
 #[test]
 fn a_file_of_seeds_that_has_none_begins_no_crawl() {

@@ -20,7 +20,7 @@ use crate::{
     file_store::FileStore,
     frontier::candidate::SeedMaker,
     middleware::{AnyMiddleware, with_headers},
-    order::Order,
+    order::{Order, Ranking},
     pipeline::Pipeline,
     request::Request,
     response::conversion::Conversions,
@@ -163,6 +163,7 @@ impl<S: Spider> Crawler<S> {
             Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
             None => fetch,
         };
+        let ranking = Ranking { rules: settings.priorities.clone().into(), best_first };
         let store = FileStore::open(&settings.files, clock::wall())?;
         Ok(Plan {
             spider: Arc::new(spider),
@@ -170,7 +171,7 @@ impl<S: Spider> Crawler<S> {
             seeds,
             settings,
             domains,
-            seed_maker: SeedMaker { identity, best_first },
+            seed_maker: SeedMaker { identity, ranking },
             open: frontier,
             sitemap_rule,
             fetch,

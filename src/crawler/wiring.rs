@@ -179,7 +179,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
-            let SeedMaker { identity, best_first } = seed_maker.clone();
+            let SeedMaker { identity, ranking } = seed_maker.clone();
             let (notices, politeness) = (Arc::new(Notices(context.address())), Arc::new(settings.politeness.clone()));
             let (tells_politeness, told) = watch::channel(politeness.clone());
             let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
@@ -189,7 +189,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                         spider,
                         identity: identity.clone(),
                         seen_cache: seen_cache.clone(),
-                        best_first,
+                        ranking,
                         items,
                         conversions,
                         scanner: scanner(&settings).robot(product_token(&user_agent)),
@@ -315,7 +315,11 @@ fn open_frontier(
         ("recrawl", format!("{:?}", settings.recrawl)),
         (
             durable::ORDER,
-            if seed_maker.best_first.is_some() { "best first".to_owned() } else { format!("{:?}", settings.order) },
+            if seed_maker.ranking.best_first.is_some() {
+                "best first".to_owned()
+            } else {
+                format!("{:?}", settings.order)
+            },
         ),
         (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
         (durable::IDENTITY, seed_maker.identity.name().to_owned()),

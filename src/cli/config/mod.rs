@@ -175,6 +175,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     scope.max_pages_per_domain = options.pages.max_pages_per_domain.or(scope.max_pages_per_domain);
     scope.allow.extend(options.pages.allow);
     scope.deny.extend(options.pages.deny);
+    settings.priorities.splice(0..0, options.pages.priority);
     settings.transport = options.network.over(settings.transport)?;
     settings.transport.cookies |= options.cookies;
     let stores =

@@ -13,7 +13,7 @@ use crate::{
     },
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::Identity,
-    order::BestFirst,
+    order::Ranking,
     outcome::{FetchError, Outcome, RedirectBy},
     pipeline::PipelineError,
     recrawl::page_visit::PageVersion,
@@ -74,8 +74,7 @@ impl<I: Send + Sync + 'static> ParsedPage<I> {
             items.clear();
         }
         let found_in_items = rules.items.validators.judge(&mut items, request.url.as_str());
-        let found =
-            Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, rules.best_first.as_ref());
+        let found = Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, &rules.ranking);
         let items = Ready::of(items, downloads, &rules.items);
         Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, again, stop }
     }
@@ -87,7 +86,7 @@ pub struct PageRules<S: Spider> {
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
     /// How good the found requests are, by a function of the user's.
-    pub(crate) best_first: Option<BestFirst>,
+    pub(crate) ranking: Ranking,
     /// What becomes of items before they go to the pipelines.
     pub(crate) items: ItemRules<S::Item>,
     /// What makes pages of other documents.

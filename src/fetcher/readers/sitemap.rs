@@ -177,8 +177,8 @@ impl<S: Spider> Listing<S> {
                 },
             }
         }
-        let PageRules { identity, seen_cache, best_first, .. } = &*self.rules;
-        let mut found = Candidate::listed_in(&self.request, pages, &**identity, seen_cache, best_first.as_ref());
+        let PageRules { identity, seen_cache, ranking, .. } = &*self.rules;
+        let mut found = Candidate::listed_in(&self.request, pages, &**identity, seen_cache, ranking);
         found.extend(files.into_iter().map(|file| Candidate::new(file, &**identity)));
         found
     }
