@@ -28,6 +28,7 @@ pub use crate::{
     engine::signals::Signals,
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     headers::origin_header::belongs_to_origin,
+    order::Ranking,
     politeness::limits::Limits,
     report::{
         escaped::escape_json,
