@@ -14,6 +14,7 @@ use crate::{
         content_type::ContentType,
         llms_txt::LlmsTxt,
     },
+    headers::field_text::text_of,
 };
 
 /// The decoded text of a page.
@@ -54,8 +55,13 @@ impl Media {
 impl Response {
     /// Returns the content type, from the header or else guessed from the body.
     pub fn content_type(&self) -> ContentType<'_> {
-        let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
-        ContentType::of_all(lines, &self.body)
+        let lines = || self.headers.get_all(CONTENT_TYPE).iter();
+        // Rarely, a parameter such as the name of a file is not UTF-8.
+        if lines().any(|line| str::from_utf8(line.as_bytes()).is_err()) {
+            let lines: Vec<_> = lines().map(text_of).collect();
+            return ContentType::of_all(lines.iter().map(|line| &**line), &self.body).into_owned();
+        }
+        ContentType::of_all(lines().filter_map(|line| str::from_utf8(line.as_bytes()).ok()), &self.body)
     }
 
     /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace, and

@@ -147,7 +147,8 @@ pub trait Spider: Send + Sync + 'static {
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.
     ///
     /// An accepted status is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404 counts
-    /// as done. Redirects (3xx with `Location`), 429 and 503 are handled by the crawler, and never passed here.
+    /// as done. Redirects (3xx with `Location`) and refusals are handled by the crawler, and never passed here: 429, 503, and other
+    /// failures that ask for a wait, as by `Retry-After`.
     fn accepts(&self, status: u16) -> bool {
         (200..300).contains(&status)
     }
