@@ -165,6 +165,21 @@ fn csv_has_a_fixed_header_and_one_record_a_page() {
     assert_eq!((&record[4], &record[10]), ("A, or so", "One | Two"));
 }
 
+/// That it could not be written was once all that was said: not how the crawl had ended, nor that its output was on the same
+/// full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_is_told_after_how_the_crawl_ended() {
+    let site = Site::start();
+    for (output, says) in [("-", "4 pages"), ("/dev/full", "error: /dev/full cannot be written")] {
+        let output = crawl(&site.url("/"), &["-o", output, "--summary", "/dev/full"]);
+        let said = [&*output.stdout, &*output.stderr].map(text).concat();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says) && said.contains("adds up"), "{said}");
+        assert!(said.trim_end().lines().last().unwrap().contains("--summary /dev/full cannot be written"), "{said}");
+    }
+}
+
 #[test]
 fn the_log_and_the_summary_say_how_each_request_ended() {
     let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());

@@ -271,14 +271,16 @@ fn started<S: Spider>(
         outputs: outputs.clone(),
         named_fields: named_fields.clone(),
     };
+    // What a check has found of an output holds when it is opened.
+    let starts: Vec<_> = (0..pipelines.len()).map(start).collect();
     // All are checked before the first is emptied.
-    for (number, recipe) in pipelines.iter().enumerate() {
-        Supervisor::check(&**recipe, start(number))?;
+    for (recipe, start) in pipelines.iter().zip(&starts) {
+        Supervisor::check(&**recipe, start.clone())?;
     }
     settings.log.as_deref().map_or(Ok(()), |path| CrawlLog::check(path, &outputs))?;
     steps.check(folder.map(|folder| &**folder), &outputs)?;
-    let pipelines = pipelines.into_iter().enumerate();
-    let started = pipelines.map(|(number, recipe)| Supervisor::start(recipe, start(number), settings.pipeline_timeout));
+    let pipelines = pipelines.into_iter().zip(starts);
+    let started = pipelines.map(|(recipe, start)| Supervisor::start(recipe, start, settings.pipeline_timeout));
     let started = started.collect::<Result<Vec<_>>>()?;
     steps.open(folder.map(|folder| &**folder), goes_on)?;
     Ok(started.into())

@@ -197,6 +197,8 @@ impl Accounts {
     }
 
     fn enter_page(&mut self, ended: &RequestEnded<'_>) {
+        // They are written, whatever becomes of their page.
+        self.stats.items += ended.items;
         if !self.enter_sent(ended) {
             return;
         }
@@ -207,7 +209,6 @@ impl Accounts {
         if !self.is_over(ended.fate) {
             return;
         }
-        self.stats.items += ended.items;
         match ended.outcome {
             Outcome::Ok => {
                 self.stats.ledger.done += 1;

@@ -1,5 +1,7 @@
 //! Inline JSON: the data that a page's scripts have under a name, as `__NEXT_DATA__`. Runs no script.
 
+use std::borrow::Cow;
+
 use serde_json::{Deserializer, Value};
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     select::{Document, Element},
     selector_error::SelectorError,
 };
+use crate::text::json::without_lone_surrogates;
 
 /// The longest JSON that is parsed, in bytes. Its values take about ten times as much memory.
 pub const MAX_INLINE_JSON: usize = 8 << 20;
@@ -83,7 +86,11 @@ fn first_value(text: &str) -> Result<Value, String> {
     let quoted = text.strip_prefix("JSON.parse(").map(str::trim_start);
     let text = quoted.unwrap_or(text);
     let whole = prefix(text, MAX_INLINE_JSON);
-    let value = Deserializer::from_str(whole).into_iter::<Value>().next().unwrap_or(Ok(Value::Null));
+    let first = |text: &str| Deserializer::from_str(text).into_iter::<Value>().next().unwrap_or(Ok(Value::Null));
+    let value = first(whole).or_else(|error| match without_lone_surrogates(whole) {
+        Cow::Owned(text) => first(&text),
+        Cow::Borrowed(_) => Err(error),
+    });
     match value {
         Ok(Value::String(inside)) if quoted.is_some() => first_value(&inside),
         Ok(value) => Ok(value),
@@ -113,6 +120,8 @@ mod tests {
             let page = Document::parse(&format!("<script>{script}</script>"));
             assert_eq!(page.inline_json("DATA").unwrap(), json!({"a": 1}), "{script}");
         }
+        let cut = Document::parse(r#"<script>DATA = {"name": "tea \ud83c"}; more()</script>"#);
+        assert_eq!(cut.inline_json("DATA").unwrap(), json!({"name": "tea \u{fffd}"}));
     }
 
     #[test]

@@ -272,7 +272,7 @@ impl Text<'_> {
     }
 
     fn check<L: Layout>(self, path: &Path, layout: L) -> Result<(), Error> {
-        TextSink::check(path, layout, self.codec, self.opening)
+        TextSink::check(path, layout, self.codec, self.opening, &self.streams.ends)
     }
 
     fn file<L: Layout>(&self, path: &Path, layout: L) -> Result<TextSink<L>, Error> {

@@ -15,6 +15,7 @@ use crate::{
         llms_txt::LlmsTxt,
     },
     headers::field_text::text_of,
+    text::json::from_json,
 };
 
 /// The decoded text of a page.
@@ -136,12 +137,12 @@ impl Response {
         LlmsTxt::parse(self.body_text(), self.url())
     }
 
-    /// Parses the body as JSON.
+    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is U+FFFD.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.body_text()).map_err(Error::Json)
+        from_json(self.body_text()).map_err(Error::Json)
     }
 }
 
@@ -170,6 +171,13 @@ mod tests {
         assert_eq!(page.encoding(), "GBK");
         let page = Response::fixture("https://e.ru/", "text/plain", b"\xcf\xf0\xe8\xe2\xe5\xf2".as_slice().into());
         assert_eq!(page.body_text(), "Привет", "its host says what it looks like");
+    }
+
+    #[test]
+    fn json_may_have_half_a_character() {
+        let page = Response::json_text(URL, r#"["a \ud83d"]"#);
+        assert_eq!(page.json::<Vec<String>>().unwrap(), ["a \u{fffd}"]);
+        assert_eq!(page.jmes::<String>("[0]").unwrap(), "a \u{fffd}");
     }
 
     #[test]

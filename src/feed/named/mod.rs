@@ -22,7 +22,7 @@ use super::{
     Opening, Record, Sink, SinkError,
     names::{Existing, Placeholder, Values, file_name},
 };
-use crate::{clock, domain::registrable, error::Error};
+use crate::{clock, disk::synced_folder::make_synced, domain::registrable, error::Error};
 
 /// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
 pub(crate) const MAX_OPEN_FILES: usize = 64;
@@ -195,7 +195,7 @@ impl Named {
         // A file of its name that an earlier run has not noted is another's.
         let is_anyones = self.of.continues() && self.notes.are_stored() && !self.notes.has(Path::new(&*path));
         let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
-        make_folder(&path).map_err(unwritable)?;
+        make_folder(&path, self.of.syncs).map_err(unwritable)?;
         let sink = if opening.keeps() && is_anyones {
             self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs)
         } else {
@@ -329,8 +329,10 @@ fn domain_of(record: &Record) -> String {
     file_name(&domain.unwrap_or_default())
 }
 
-fn make_folder(path: &str) -> std::io::Result<()> {
+fn make_folder(path: &str, syncs: bool) -> std::io::Result<()> {
     match Path::new(path).parent() {
+        // A file that is on the disk is not found there without the names of the folders that it is in.
+        Some(folder) if syncs => make_synced(folder),
         Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
         _ => Ok(()),
     }

@@ -227,6 +227,7 @@ impl ParquetSink {
 fn journal(part: &Part, schema: &mut Schema, syncs: bool) -> io::Result<(Records, u64)> {
     let path = part.journal();
     let file = append_lines(&path)?;
+    part.protect(&file);
     if syncs {
         sync_name(&path)?;
     }

@@ -44,8 +44,9 @@ pub async fn notify<S: Spider>(mut reading: Reading, request: &Arc<Request>, con
     };
     reading.counts.extend(told.counts);
     reading.stop = told.stop;
+    reading.content = reading.content.with(told.content);
     match told.outcome {
-        Outcome::Ok => reading.content = reading.content.with(told.content),
+        Outcome::Ok => {}
         broken @ Outcome::Broken(_) => reading.outcome = broken,
         refused => {
             tracing::warn!(url = %request.url, why = refused.detail(), "an item of the spider's `failed` was not taken");

@@ -178,22 +178,23 @@ pub(super) async fn deliver<S: Spider>(
     let (mut counts, stop) = (std::mem::take(&mut page.counts), page.stop.take());
     let mut reading = match page.again.take() {
         Some((after, why)) => Outcome::Retry { by: "spider", why, after }.into(),
-        None => deliver_items(page, request, context).await.unwrap_or_else(Reading::from),
+        None => deliver_items(page, request, context).await,
     };
     counts.append(&mut reading.counts);
     Reading { counts, stop, ..reading }
 }
 
-async fn deliver_items<S: Spider>(
-    page: ParsedPage<S::Item>,
-    request: &Request,
-    context: &VisitContext<S>,
-) -> Result<Reading, Outcome> {
+async fn deliver_items<S: Spider>(page: ParsedPage<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
     let ParsedPage { items, found, skipped, version, found_in_items, .. } = page;
-    let Delivered { items, mut counts } = delivery::deliver(items?, request, context).await?;
+    let (Delivered { items, mut counts }, all) = delivery::deliver(items, request, context).await;
+    if let Err(outcome) = all {
+        // What was acknowledged before is written, and counts as such.
+        let content = Extracted::Page { found: Vec::new(), items, skipped: Skipped::default(), version: None };
+        return Reading { content, counts, ..outcome.into() };
+    }
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
     context.rules.items.validators.add(found_in_items);
-    Ok(Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() })
+    Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
 }
 
 impl TimedResponse {
