@@ -103,7 +103,9 @@ pub struct PriorityRule {
 /// What gives pages their priorities and ranks when they are found or seeded.
 #[derive(Clone, Debug, Default)]
 pub struct Ranking {
+    /// The rules, of which the first that matches counts.
     pub rules: Arc<[PriorityRule]>,
+    /// The function whose result is the rank.
     pub best_first: Option<BestFirst>,
 }
 
