@@ -190,8 +190,8 @@ async fn deliver_items<S: Spider>(page: ParsedPage<S::Item>, request: &Request, 
     let (Delivered { items, mut counts }, all) = delivery::deliver(items, request, context).await;
     if let Err(outcome) = all {
         // What was acknowledged before is written, and counts as such.
-        let content = Extracted::Page { found: Vec::new(), items, skipped: Skipped::default(), version: None };
-        return Reading { content, counts, ..outcome.into() };
+        let acknowledged = Extracted::Page { found: Vec::new(), items, skipped: Skipped::default(), version: None };
+        return Reading { content: acknowledged, counts, ..outcome.into() };
     }
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
     context.rules.items.validators.add(found_in_items);
