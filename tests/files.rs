@@ -798,8 +798,8 @@ fn a_crawl_with_files_that_is_killed_again_and_again_loses_no_file_and_no_item()
         *again.entry(asked.path).or_default() += 1;
     }
     let again: usize = again.values().map(|times| times - 1).sum();
-    // A kill costs the file in flight.
-    assert!(again <= kills, "{again} files were requested again after {kills} kills");
+    // A kill costs the file in flight, and the one before it while that goes to the disk.
+    assert!(again <= 2 * kills, "{again} files were requested again after {kills} kills");
     assert!(site.arrivals().smallest_gap() >= 15 * MS, "{:?}", site.arrivals().smallest_gap());
     println!("{kills} kills, {again} files requested again, {} requests", site.count());
 }

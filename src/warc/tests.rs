@@ -6,6 +6,11 @@ use std::{
     io::{Read, Write},
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -83,6 +88,34 @@ fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
             blocks.push(block);
         }
     }
+}
+
+/// Each page in flight once had a thread at work with an encoder, which was most of the memory of a crawl with an archive.
+#[test]
+fn many_pages_at_once_are_archived_by_few_threads() {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let started = Arc::new(AtomicUsize::new(0));
+    let counting = started.clone();
+    let count = move || {
+        counting.fetch_add(1, Ordering::SeqCst);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().on_thread_start(count).build().unwrap();
+    let (dir, pages) = (tempfile::tempdir().unwrap(), 32 * processors);
+    runtime.block_on(async {
+        let archive = Archive::open(&Warc::to(dir.path()), &Handle::current()).unwrap();
+        let write = |n: usize| {
+            let body: Vec<u8> = (0..200_000_usize).map(|at| ((at * at * (n + 7)) >> 5).to_le_bytes()[0]).collect();
+            archive.write(exchange(&format!("https://e.org/{n}"), &body))
+        };
+        let written = futures_util::future::join_all((0..pages).map(write).collect::<Vec<_>>()).await;
+        assert!(written.into_iter().all(|written| written.is_ok()));
+        assert_eq!(archive.close().await, Vec::<String>::new());
+    });
+    let [file] = &warcs(dir.path())[..] else { panic!("one") };
+    assert_eq!(records(file).iter().filter(|(record, _)| record.kind() == "response").count(), pages);
+    // A thread that has just ended its work may not be free yet.
+    let started = started.load(Ordering::SeqCst);
+    assert!(started <= 8 * processors, "{started} threads for {pages} pages, on {processors} processors");
 }
 
 #[tokio::test]
