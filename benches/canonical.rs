@@ -6,7 +6,7 @@ use std::hint::black_box;
 use actix_crawler::{
     Recrawl, Request,
     identity::CanonicalUrl,
-    internals::{Candidate, SeenCache},
+    internals::{Candidate, Ranking, SeenCache},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -42,7 +42,7 @@ fn found(c: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || links.clone(),
-                |links| black_box(Candidate::found_on(&page, links, &canonical, &cache, None)),
+                |links| black_box(Candidate::found_on(&page, links, &canonical, &cache, &Ranking::default())),
                 criterion::BatchSize::SmallInput,
             );
         });

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     clock,
-    conduct::{TenantId, Turns},
+    conduct::{TenantId, TenantQueue},
 };
 
 /// A bound that several crawls and clients keep together: on their requests in flight, and on the memory of the bodies that
@@ -59,7 +59,7 @@ struct Inside {
     taken: u32,
     /// The number of tenants so far; gives each its ID.
     joined: u64,
-    turns: Turns,
+    queue: TenantQueue,
     listeners: Vec<(TenantId, Weak<dyn HasRoom>)>,
 }
 
@@ -145,23 +145,23 @@ impl CapacityTenant {
     /// There is none, or it is another tenant's turn. This one is told when it may ask again; the instant is the latest.
     pub fn take(&self, now: Instant) -> Result<Place, Instant> {
         let mut inside = self.places.lock();
-        let next = inside.turns.lapse(now).filter(|next| *next != self.id);
-        if inside.turns.ask(self.id, now).is_err() {
+        let next = inside.queue.lapse(now).filter(|next| *next != self.id);
+        if inside.queue.ask(self.id, now).is_err() {
             // Who is next now asks later than its turn lasts, unless it is told.
             let told = next.and_then(|next| inside.listener(next));
             drop(inside);
-            tell(told);
+            notify(told);
             return Err(now + ASK_AGAIN);
         }
         if inside.taken >= self.places.most {
-            inside.turns.wait(self.id, None);
+            inside.queue.wait(self.id, None);
             return Err(now + ASK_AGAIN);
         }
         inside.taken += 1;
-        let next = inside.turns.took(self.id, now);
+        let next = inside.queue.took(self.id, now);
         let told = next.and_then(|next| inside.listener(next));
         drop(inside);
-        tell(told);
+        notify(told);
         Ok(Place(self.places.clone()))
     }
 }
@@ -173,13 +173,13 @@ impl CapacityTenant {
     }
 
     fn leave(&self, mut inside: MutexGuard<'_, Inside>) {
-        inside.turns.leave(self.id);
+        inside.queue.leave(self.id);
         // Where there is no place, the next is told when there is one.
         let has_room = inside.taken < self.places.most;
-        let next = has_room.then(|| inside.turns.freed(clock::now())).flatten();
+        let next = has_room.then(|| inside.queue.freed(clock::now())).flatten();
         let told = next.and_then(|next| inside.listener(next));
         drop(inside);
-        tell(told);
+        notify(told);
     }
 }
 
@@ -195,10 +195,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.0.lock();
         inside.taken -= 1;
-        let next = inside.turns.freed(clock::now());
+        let next = inside.queue.freed(clock::now());
         let told = next.and_then(|next| inside.listener(next));
         drop(inside);
-        tell(told);
+        notify(told);
     }
 }
 
@@ -216,8 +216,8 @@ impl Inside {
 }
 
 /// Called without the lock.
-fn tell(told: Option<Arc<dyn HasRoom>>) {
-    if let Some(listener) = told {
+fn notify(listener: Option<Arc<dyn HasRoom>>) {
+    if let Some(listener) = listener {
         listener.has_room();
     }
 }
@@ -229,17 +229,17 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Told(AtomicU32);
+    struct Counter(AtomicU32);
 
-    impl HasRoom for Told {
+    impl HasRoom for Counter {
         fn has_room(&self) {
             self.0.fetch_add(1, SeqCst);
         }
     }
 
-    fn tenants(capacity: &Capacity) -> [(CapacityTenant, Arc<Told>, Arc<dyn HasRoom>); 2] {
+    fn tenants(capacity: &Capacity) -> [(CapacityTenant, Arc<Counter>, Arc<dyn HasRoom>); 2] {
         [(); 2].map(|()| {
-            let told = Arc::new(Told::default());
+            let told = Arc::new(Counter::default());
             let listener: Arc<dyn HasRoom> = told.clone();
             (capacity.join(&listener), told, listener)
         })

@@ -130,7 +130,7 @@
 #![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
 
 // servers that unit tests run against
-#[cfg(all(test, feature = "cluster"))]
+#[cfg(all(test, feature = "postgres"))]
 #[path = "../tests/postgres_server/mod.rs"]
 mod postgres_server;
 #[cfg(all(test, feature = "cluster"))]
@@ -263,4 +263,5 @@ pub mod prelude {
     #[cfg(feature = "derive")]
     pub use crate::{ItemSpider, extract::Extract};
     pub use http::Method;
+    pub use url::Url;
 }

@@ -1,10 +1,13 @@
-//! Order: which of a domain's waiting requests goes first. Knows no queue.
+//! Order: which of a domain's waiting requests goes first, and what gives pages their priorities. Knows no queue.
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::{Kind, Request};
+use crate::{
+    request::{Kind, Request},
+    scope::Pattern,
+};
 
 /// Which of a domain's waiting requests goes first; domains never wait for each other.
 ///
@@ -63,8 +66,7 @@ impl BestFirst {
         Self(Arc::new(score))
     }
 
-    /// Ranks a request. Runs a user's code, so it may panic or take long.
-    pub fn rank(&self, request: &mut Request) {
+    fn rank(&self, request: &mut Request) {
         if request.kind() == Kind::Page {
             request.rank = Some((self.0)(request));
         }
@@ -74,6 +76,53 @@ impl BestFirst {
 impl fmt::Debug for BestFirst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BestFirst")
+    }
+}
+
+/// The priority of the pages whose URLs match, for a file and the command line: what
+/// [`Crawler::best_first`](crate::Crawler::best_first) is for a program.
+///
+/// Of several rules the first that matches counts. A page to which the spider gave a priority keeps that one.
+///
+/// ```
+/// use actix_crawler::{Settings, settings::PriorityRule};
+///
+/// let products = PriorityRule { url: "/product/".parse()?, priority: 10 };
+/// let settings = Settings { priorities: vec![products], ..Settings::default() };
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityRule {
+    /// What the URL has to match.
+    pub url: Pattern,
+    /// The [`priority`](Request::priority) of the page; below 0 it goes after those that no rule matches.
+    pub priority: i32,
+}
+
+/// What gives pages their priorities and ranks when they are found or seeded.
+#[derive(Clone, Debug, Default)]
+pub struct Ranking {
+    /// The rules, of which the first that matches counts.
+    pub rules: Arc<[PriorityRule]>,
+    /// The function whose result is the rank.
+    pub best_first: Option<BestFirst>,
+}
+
+impl Ranking {
+    /// Gives a request its priority and its rank. It may be a copy of another one, and still carry that one's rank. Runs a
+    /// user's code, so it may panic or take long.
+    pub fn rank(&self, request: &mut Request) {
+        request.rank = None;
+        if request.priority == 0
+            && request.kind() == Kind::Page
+            && let Some(rule) = self.rules.iter().find(|rule| rule.url.is_match(request.url.as_str()))
+        {
+            request.priority = rule.priority;
+        }
+        if let Some(best_first) = &self.best_first {
+            best_first.rank(request);
+        }
     }
 }
 
@@ -102,6 +151,22 @@ mod tests {
             }
         }
         assert_eq!(Order::Found.rank(&request(i32::MIN, 3)), None, "there the priority is the rank");
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_gives_a_page_the_priority_that_nobody_else_gave_it() {
+        let rule = |url: &str, priority| PriorityRule { url: url.parse().unwrap(), priority };
+        let rules = [rule("/product/", 10), rule("/product/old", 20), rule("^https://e.org/$", -5)];
+        let ranking = Ranking { rules: rules.into(), best_first: None };
+        let priority = |url: &str, given| {
+            let mut request = Request::parse(url).unwrap().priority(given);
+            ranking.rank(&mut request);
+            request.priority
+        };
+        assert_eq!(priority("https://e.org/product/old", 0), 10);
+        assert_eq!(priority("https://e.org/", 0), -5);
+        assert_eq!(priority("https://e.org/about", 0), 0);
+        assert_eq!(priority("https://e.org/product/1", 3), 3, "the spider's own");
     }
 
     #[test]

@@ -165,6 +165,21 @@ fn csv_has_a_fixed_header_and_one_record_a_page() {
     assert_eq!((&record[4], &record[10]), ("A, or so", "One | Two"));
 }
 
+/// That it could not be written was once all that was said: not how the crawl had ended, nor that its output was on the same
+/// full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_is_told_after_how_the_crawl_ended() {
+    let site = Site::start();
+    for (output, says) in [("-", "4 pages"), ("/dev/full", "error: /dev/full cannot be written")] {
+        let output = crawl(&site.url("/"), &["-o", output, "--summary", "/dev/full"]);
+        let said = [&*output.stdout, &*output.stderr].map(text).concat();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says) && said.contains("adds up"), "{said}");
+        assert!(said.trim_end().lines().last().unwrap().contains("--summary /dev/full cannot be written"), "{said}");
+    }
+}
+
 #[test]
 fn the_log_and_the_summary_say_how_each_request_ended() {
     let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
@@ -195,6 +210,28 @@ fn a_file_has_the_same_settings_and_options_win_over_it() {
     let pages = lines(&output.stdout);
     assert_eq!((pages.len(), &pages[0]["head"]), (1, &serde_json::json!(["All"])));
     assert_eq!(lines(&run(&["crawl", "--config", &file, "--depth", "1"]).stdout).len(), 3, "the nofollow link is left");
+}
+
+#[test]
+fn pages_go_first_by_their_urls_in_a_file_and_by_option() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "crawl.toml");
+    fs::write(&file, "[[priorities]]\nurl = '/doc'\npriority = 5\n[[priorities]]\nurl = '/a$'\npriority = -1\n")
+        .unwrap();
+    let asked = |more: &[&str]| {
+        let output = crawl(&site.url("/"), more);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        site.asked.try_iter().filter(|path| path != "/robots.txt").collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&[]), ["/", "/a", "/b", "/doc.pdf"]);
+    assert_eq!(asked(&["--config", &file]), ["/", "/doc.pdf", "/b", "/a"]);
+    let by_option = ["--config", &file, "--priority", "/a=7", "--priority", "/b$=6"];
+    assert_eq!(asked(&by_option), ["/", "/a", "/b", "/doc.pdf"], "options come before the file");
+    let home = site.url("/");
+    for (rule, word) in [("/a", "and a priority"), ("/a=high", "`high` is no priority"), ("(=1", "regular expression")]
+    {
+        refuses(&["crawl", &home, "--priority", rule], 2, &["--priority", word]);
+    }
 }
 
 /// The file's seeds were once crawled in their place.

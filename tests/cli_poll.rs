@@ -85,7 +85,7 @@ fn a_json_line_says_method_headers_and_body_and_a_failure_sets_the_code() {
     assert_eq!(std::fs::read_to_string(folder.path().join("bodies/0")).unwrap(), "ok");
     assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 2);
     let summary: Value = serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap();
-    assert_eq!((&summary["requests"], &summary["failed"]), (&2.into(), &1.into()));
+    assert_eq!((&summary["requests"], &summary["error_statuses"]["404"]), (&2.into(), &1.into()));
 }
 
 #[test]
@@ -179,9 +179,16 @@ fn an_argument_that_is_a_file_is_read_as_one() {
 #[test]
 fn an_answer_with_an_error_status_is_an_answer_in_the_summary() {
     let api = Recorder::start(|asked: &Asked| if asked.path == "/a" { Answer::ok("") } else { Answer::status(401) });
-    let output = poll(&[&api.url("/a"), &api.url("/b"), "--rate", "unlimited", "--allow-private"], "");
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary").display().to_string();
+    let arguments = [&api.url("/a"), &api.url("/b"), "--rate", "unlimited", "--allow-private", "--summary", &summary];
+    let output = poll(&arguments, "");
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("2 of 2 answered (1 with status 401), 0 failed"), "{}", stderr(&output));
+    // Regression: in JSON it was answered and failed.
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap();
+    assert_eq!((&summary["answered"], &summary["failed"]), (&2.into(), &0.into()), "{summary}");
+    assert_eq!(summary["error_statuses"], serde_json::json!({"401": 1}));
 }
 
 #[test]
@@ -206,15 +213,20 @@ fn a_text_in_another_charset_is_text() {
     assert_eq!((&lines[1]["body"], &lines[1]["body_base64"]), (&Value::Null, &"Y2Fm6Q==".into()), "{}", lines[1]);
 }
 
+const XML_IN_LATIN_2: &str = "<?xml version='1.0' encoding='iso-8859-2'?><a>ł</a>";
+
 /// Regression: bytes that happen to be UTF-8 were taken for it whatever charset was named.
 #[test]
 fn a_named_charset_is_obeyed_also_where_the_bytes_could_be_utf_8() {
-    let answers: [(&str, &[u8], &str); 6] = [
+    let answers: [(&str, &[u8], &str); 8] = [
         ("text/plain; charset=iso-2022-jp", b"\x1b$BF|K\\\x1b(B", "日本"),
         ("text/csv; charset=utf-16le", b"a\0,\0b\0", "a,b"),
         ("application/x; charset=\"windows-1252\"", "é".as_bytes(), "Ã©"),
         ("text/html", b"<meta charset=windows-1252>\xc3\xa9", "<meta charset=windows-1252>Ã©"),
         ("text/plain", "é".as_bytes(), "é"),
+        // RFC 7303 §3: without a charset in the header, the declaration counts.
+        ("application/xml", b"<?xml version='1.0' encoding='iso-8859-2'?><a>\xb3</a>", XML_IN_LATIN_2),
+        ("application/atom+xml", "<a>é</a>".as_bytes(), "<a>é</a>"),
         ("application/json; charset=iso-8859-1", "\"é\"".as_bytes(), "\"é\""),
     ];
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -524,7 +524,7 @@ fn a_node_that_is_cut_off_from_its_database_fails_and_says_so() {
 fn what_cannot_be_is_told_before_anything_is_waited_for() {
     let server = PostgresServer::shared();
     let database = server.database("told");
-    let crawler = || Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").seed("http://127.0.0.1:9/");
+    let crawler = || Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").seed("http://site.invalid/");
     let error = |crawler: Crawler<_>| crawler.run_blocking().unwrap_err().to_string();
     assert!(error(crawler().cluster(&database, "Big")).contains("no name of a crawl"));
     assert!(

@@ -375,8 +375,9 @@ fn a_field_is_found_by_jmespath() {
 }
 
 /// What is wrong in a field's attributes, where the compiler points, and what it says.
-const WRONG: [(&str, &str, &str); 19] = [
+const WRONG: [(&str, &str, &str); 20] = [
     (r#"#[extract(ccs = "a")] f: String"#, "ccs", "`ccs` is unknown: did you mean `css`?"),
+    (r#"#[extract(css = "a", ulr)] f: String"#, "ulr", "`ulr` is unknown: did you mean `url`?"),
     (r#"#[extract(css = "a", attribute = "b")] f: String"#, "attribute", "did you mean `attr`?"),
     (r#"#[extract(css = "a", fancy)] f: String"#, "fancy", "a field has `css`, `xpath`"),
     (r#"f: String"#, "f:", "this field needs to know what it is read from"),

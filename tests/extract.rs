@@ -11,11 +11,11 @@ fn page(html: &str) -> Response {
 }
 
 /// A page with these headers, as from a server.
-fn answer(headers: &[(&'static str, &str)], body: &[u8]) -> Response {
+fn answer<V: AsRef<[u8]>>(headers: &[(&'static str, V)], body: &[u8]) -> Response {
     let request = Request::parse("https://e.org/docs/page.html?x=1").unwrap();
     let mut map = http::HeaderMap::new();
     for (name, value) in headers {
-        map.append(*name, value.parse().unwrap());
+        map.append(*name, http::HeaderValue::from_bytes(value.as_ref()).unwrap());
     }
     let (at, elapsed) = (std::time::SystemTime::UNIX_EPOCH, std::time::Duration::ZERO);
     Response::new(std::sync::Arc::new(request), 200, map, body.to_vec().into(), at, elapsed)
@@ -224,6 +224,25 @@ fn an_image_by_its_other_name_is_one_and_a_base_of_another_scheme_is_a_base() {
         ("mailto:x", vec![]),
     ] {
         assert_eq!(links(&format!("<base href='{base}'><a href=a>x</a>")), expected, "{base}");
+    }
+}
+
+/// The Fetch standard reads the values of headers by "isomorphic decode", so no byte makes one void. Regression: a
+/// `Content-Type` whose file name was not ASCII, and such a `Refresh`, counted as missing.
+#[test]
+fn headers_with_bytes_beyond_ascii_are_read() {
+    for name in ["\u{fc}".as_bytes(), b"\xfc"] {
+        let image = answer(&[("content-type", [&b"image/png; name="[..], name, b".png"].concat())], b"<a href=x>x</a>");
+        assert_eq!((image.is_html(), image.links().count()), (false, 0), "{name:?}");
+        let page =
+            answer(&[("content-type", [&b"text/html; n="[..], name, b"; charset=koi8-r"].concat())], b"<a href=?\xc4>");
+        assert_eq!(
+            (page.encoding(), links_of(&page)),
+            ("KOI8-R", vec!["https://e.org/docs/page.html?%C4"]),
+            "{name:?}"
+        );
+        let sends_on = answer(&[("refresh", [&b"0; url=/"[..], name].concat())], b"");
+        assert_eq!(sends_on.refresh().unwrap().url.as_str(), "https://e.org/%C3%BC", "{name:?}");
     }
 }
 

@@ -258,3 +258,44 @@ fn each_chapter_is_in_the_guide_and_each_example_in_the_readme() {
         assert!(file.is_dir() || readme.contains(&format!("`{name}`")), "the README does not name the example {name}");
     }
 }
+
+/// Who looks for `delay` or `download_delay` in the documentation found nothing.
+#[test]
+fn the_search_of_the_documentation_finds_methods_by_the_names_that_they_have_elsewhere() {
+    let mut known = BTreeMap::<String, BTreeSet<String>>::new();
+    for file in files("src", "rs") {
+        let text = read(&file);
+        let mut aliases = Vec::new();
+        for line in text.lines().map(str::trim) {
+            let name = line.split_once("fn ").map(|(_, rest)| rest.split(['(', '<']).next().unwrap());
+            if line.starts_with("#[doc(alias") {
+                aliases = line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            } else if let Some(name) = name.filter(|_| !line.starts_with("//")) {
+                known.entry(name.to_owned()).or_default().insert(name.to_owned());
+                for alias in std::mem::take(&mut aliases) {
+                    known.entry(alias).or_default().insert(name.to_owned());
+                }
+            }
+        }
+    }
+    for (elsewhere, here) in [
+        ("delay", "spacing"),
+        ("rate_limit", "rate"),
+        ("parallelism", "per_domain"),
+        ("user_agent", "new"),
+        ("allowed_domains", "within"),
+        ("start_urls", "seed"),
+        ("errback", "failed"),
+        ("on_html", "parse"),
+        ("enqueue_links", "follow"),
+        ("cb_kwargs", "with_state"),
+    ] {
+        assert!(known.get(elsewhere).is_some_and(|names| names.contains(here)), "{elsewhere}");
+    }
+    let elsewhere = spans(&chapters()["coming_from_elsewhere"]);
+    let is_setting = |name: &String| name.len() > 3 && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let settings: Vec<_> = elsewhere.into_iter().filter(is_setting).map(|name| name.to_ascii_lowercase()).collect();
+    assert!(settings.len() >= 15, "{settings:?}");
+    let lost: Vec<_> = settings.iter().filter(|name| !known.contains_key(*name)).collect();
+    assert!(lost.is_empty(), "these are found under no name: {lost:?}");
+}

@@ -167,3 +167,50 @@ fn links_that_differ_in_what_the_crawl_leaves_out_are_one_and_each_page_is_named
     assert_eq!(found, [at("a", "gone"), at("a", "old"), at("b", "gone"), at("b", "old")]);
     assert_eq!(site.count(), 6, "each once");
 }
+
+#[test]
+fn links_to_other_hosts_are_asked_for_by_head_and_by_get_where_head_is_refused() {
+    let site = Recorder::start(|asked| match (&*asked.method, asked.url().as_str()) {
+        ("GET", "http://one.test/") => Answer::page([
+            "/2",
+            "http://other.test/fine",
+            "http://other.test/gone",
+            "http://no-head.test/fine",
+            "http://no-head.test/gone",
+            "http://other.test/back",
+        ]),
+        (_, "http://other.test/back") => Answer::redirect("http://one.test/back"),
+        ("GET", "http://one.test/back") => Answer::page(["/gone-at-the-back"]),
+        ("HEAD", url) if url.starts_with("http://no-head.test/") => {
+            Answer::status(if url.ends_with('e') { 405 } else { 501 })
+        }
+        (_, url) if url.contains("gone") => Answer::status(404),
+        _ => Answer::ok(""),
+    });
+    let found = Collect::new();
+    let checker = LinkChecker::new(["http://one.test/"]).unwrap().head_elsewhere();
+    let crawler = crawl_with(checker, &site, Settings::default()).retry(Retry::attempts(1)).max_depth(2);
+    let report = run(crawler.within(Within::Any).pipeline(found.clone()));
+    let mut links: Vec<_> = found.take().iter().map(ToString::to_string).collect();
+    links.sort();
+    let on = |page: &str, url: &str| format!("http://{page}: http://{url} (status: 404)");
+    let told = [
+        on("one.test/", "no-head.test/gone"),
+        on("one.test/", "other.test/gone"),
+        on("one.test/back", "one.test/gone-at-the-back"),
+    ];
+    assert_eq!(links, told, "{report}");
+    let mut asked: Vec<_> = site.asked().iter().map(|asked| format!("{} {}", asked.method, asked.url())).collect();
+    asked.retain(|asked| !asked.contains("one.test"));
+    asked.sort();
+    let expected = [
+        "GET http://no-head.test/fine",
+        "GET http://no-head.test/gone",
+        "HEAD http://no-head.test/fine",
+        "HEAD http://no-head.test/gone",
+        "HEAD http://other.test/back",
+        "HEAD http://other.test/fine",
+        "HEAD http://other.test/gone",
+    ];
+    assert_eq!(asked, expected);
+}

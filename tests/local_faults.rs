@@ -102,6 +102,22 @@ fn a_crawl_without_any_route_is_paused_and_goes_on_when_there_is_one() {
     assert_eq!(crawl.most_attempts(), 1, "no attempt is counted");
 }
 
+/// connect(2): a firewall of this machine answers `EPERM` or `EACCES`, as a `prohibit` route does; one to nowhere `EINVAL`.
+/// Regression: each was the fault of whatever host was asked, and failed its pages for good.
+#[test]
+fn a_machine_that_forbids_all_connections_is_at_fault_itself() {
+    for route in ["prohibit", "blackhole"] {
+        let crawl = Crawl::new(domains(20)).resolve(format!("*.test:10.9.9.9:{PORT}"));
+        let crawl = crawl.with("--retries 0 --robots ignore");
+        let output = crawl.run_alone(&format!(
+            "serve site & serve_started; ip route add {route} default
+            (sleep {}; ip addr add 10.9.9.9/32 dev lo) & exec \"$@\"",
+            OUTAGE.as_secs()
+        ));
+        crawl.all_are_done(&output, 20);
+    }
+}
+
 #[test]
 fn a_network_that_is_lost_with_requests_in_flight_costs_them_no_attempt() {
     let urls = (0..3).flat_map(|page| (0..20).map(move |n| format!("http://d{n}.test/{page}"))).collect();

@@ -277,7 +277,8 @@ fn an_identity_that_panics_fails_its_page_its_seed_or_ends_the_crawl_and_says_so
     assert!(report.ledger_adds_up, "{report}");
 }
 
-/// Regression: the desk had been asked for the other file too, which nobody requested, and two pages waited for it for ever.
+/// Regression: `PendingFiles` had been asked for the other file too, which nobody requested, and two pages waited for it
+/// for ever.
 #[test]
 fn an_identity_that_panics_on_a_file_fails_its_page_and_no_page_waits_for_ever() {
     #[derive(Debug)]

@@ -17,7 +17,7 @@ use std::{
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
     Settings,
-    pipeline::{Batching, Each, Flush, Pipeline, Running, Start},
+    pipeline::{Batched, Batching, Each, Flush, Pipeline, Running, Start, Steps},
     prelude::*,
     report::Ended,
 };
@@ -114,6 +114,27 @@ fn a_batch_that_cannot_fill_is_committed_when_every_page_waits_for_it() {
     assert!(report.complaints.is_empty(), "{report}");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     assert!(commits.lock().unwrap().iter().all(|rows| rows.len() <= 8));
+}
+
+/// Only those of pages that were done once counted, so that fewer items were reported than were in the output.
+#[test]
+fn an_item_that_is_acknowledged_counts_also_where_another_of_its_page_is_refused() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let written = Arc::new(AtomicU64::new(0));
+    let counting = written.clone();
+    let three = |page: &Response| Ok(Parsed::of((1..=3).map(|n| format!("{}{n}", page.url().path()))));
+    let sink = Batched::new(1, Duration::ZERO, move |items: &[Arc<String>]| {
+        if *items[0] == "/32" {
+            return Err(PipelineError::refused("no such row"));
+        }
+        counting.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let crawler = crawl_with(three, &site, Settings::default()).seeds(seeds(4)).pipeline(sink);
+    let report = run(crawler.steps(Steps::of::<String>().drop_if("first", |item| item.ends_with('1'))));
+    assert_eq!((report.pages(), report.failed()), (3, 1), "{report}");
+    let written = written.load(Ordering::SeqCst);
+    assert_eq!((report.stats.items, written, report.stats.get("items/dropped/first")), (7, 7, 4), "{report}");
 }
 
 /// Regression: items that kept coming before the flush pause could delay the first until it timed out.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use actix_crawler::prelude::*;
-use network::{Crawled, Server, crawl, guarded, header, page};
+use network::{Crawled, Server, crawl, guarded, header, page, redirect};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -348,22 +348,31 @@ fn hostile_proxies_are_named_and_the_crawl_goes_on() {
 
 #[test]
 fn addresses_are_checked_before_a_proxy_is_asked_and_the_proxys_own_is_not() {
-    let proxy = Server::http(|_| page("from the proxy"));
-    let urls = [
+    // As a seed each would be refused before anything is asked.
+    let private = [
         "http://127.0.0.1:9/",
-        "http://0x7f.1:9/",
+        "http://0x7f.1:9/2",
         "http://localhost:9/",
         "http://[::1]:9/",
         "http://metadata.google.internal/computeMetadata/v1/",
         "http://printer.local/",
-        "http://site.test/",
     ];
-    let crawled = Crawled::of(guarded(&urls).proxy(format!("http://{}", proxy.address)));
+    let proxy = Server::http(move |head| {
+        let asked = (0..private.len()).find(|n| head.starts_with(&format!("GET http://site.test/{n} ")));
+        asked.map_or_else(|| page("from the proxy"), |n| redirect(private[n]))
+    });
+    let seeds: Vec<_> = (0..=private.len()).map(|n| format!("http://site.test/{n}")).collect();
+    let seeds: Vec<_> = seeds.iter().map(String::as_str).collect();
+    let crawled = Crawled::of(guarded(&seeds).proxy(format!("http://{}", proxy.address)));
     for end in &crawled.ends {
-        let expected = if end.url == "http://site.test/" { "ok" } else { "private_address" };
+        let expected = match end.url.strip_prefix("http://site.test/") {
+            Some("6") => "ok",
+            Some(_) => "redirect",
+            None => "private_address",
+        };
         assert_eq!(end.outcome, expected, "{end:?}");
     }
-    assert_eq!(proxy.heads().len(), 1);
+    assert_eq!((proxy.heads().len(), crawled.ends.len()), (seeds.len(), seeds.len() + private.len()));
     let socks = Program::microsocks(None);
     let asked = guarded(&["http://inside.test/"]).proxy(socks.at("socks5", "")).resolve("inside.test:127.0.0.1:9");
     let crawled = Crawled::of(asked);

@@ -230,6 +230,24 @@ fn redirects_to_what_was_seen_are_counted_and_their_target_is_named() {
     assert_eq!(said, 9, "{log:?}");
 }
 
+/// The log-in page of each was another URL, which was read as a page, and nothing said that the session had expired.
+#[test]
+fn a_session_that_expires_is_told_also_where_nothing_names_the_page_to_log_in_at() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page((0..40).map(|n| format!("/orders/{n}"))),
+        path if path.starts_with("/orders/") && asked.index > 25 => Answer::redirect(format!("/login?next={path}")),
+        path if path.starts_with("/moved/") => Answer::redirect("/home"),
+        "/moved" => Answer::page((0..40).map(|n| format!("/moved/{n}"))),
+        _ => Answer::ok(""),
+    });
+    let report = run(crawl(&site).seed("http://one.test/"));
+    let [warning] = &report.warnings[..] else { panic!("{report}") };
+    let says = "URLs redirect to http://one.test/login, so their pages were not read: the session has expired";
+    assert!(warning.contains(says) && warning.contains("blocked_at(\"/login\")"), "{warning}");
+    let report = run(crawl(&site).seed("http://one.test/moved"));
+    assert!(report.warnings.is_empty(), "{report}");
+}
+
 /// A page that sends its readers on.
 fn refresh(value: &str) -> Answer {
     Answer::ok(format!(

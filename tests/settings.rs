@@ -101,7 +101,39 @@ fn each_fault_of_a_file_is_told_by_config_check() {
     ]) {
         assert!(words.iter().all(|word| line.contains(word)), "{line}");
     }
-    assert_eq!(command(&["config", "check", "nowhere.toml"], &[]).status.code(), Some(2));
+    for (path, why) in [("nowhere.toml", "there is no such file"), ("src", "it is a directory")] {
+        let output = command(&["config", "check", path], &[]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains(&format!("{path} cannot be read: {why}")), "{said}");
+    }
+}
+
+#[test]
+fn config_check_tells_of_variables_too_and_a_cause_of_two_lines_is_one() {
+    let (site, folder) = (site(), tempfile::tempdir().unwrap());
+    let file = file(&site, folder.path());
+    let check = |variables: &[(&str, &str)]| {
+        let output = command(&["config", "check", &file], variables);
+        (output.status.code(), text(&output.stdout))
+    };
+    let three = ("ACTIX_CRAWLER_SCOPE__MAX_PAGES", "3");
+    assert_eq!(check(&[three]), (Some(0), format!("{file} is right, with {} of the environment\n", three.0)));
+    let (code, said) =
+        check(&[("ACTIX_CRAWLER_SCOPE__MAX_PAGE", "3"), ("ACTIX_CRAWLER_SCOPE__ALLOW", "['a(']"), three]);
+    let lines: Vec<_> = said.lines().collect();
+    let [regex, typo] = &lines[..] else { panic!("{said}") };
+    assert_eq!(code, Some(2));
+    assert!(regex.starts_with("ACTIX_CRAWLER_SCOPE__ALLOW: ") && regex.contains("unclosed group"), "{regex}");
+    assert!(typo.starts_with("ACTIX_CRAWLER_SCOPE__MAX_PAGE: ") && typo.contains("did you mean"), "{typo}");
+
+    // What a variable replaces is told too: the file may be used without it.
+    fs::write(&file, "[scope]\nmax_pages = 'many'\nallow = ['(']\n[pages]\neach = 'a['\n").unwrap();
+    let (_, said) = check(&[three]);
+    let lines: Vec<_> = said.lines().collect();
+    let [pages, allow, each] = &lines[..] else { panic!("{said}") };
+    assert!(pages.contains("line 2, `max_pages = 'many'`") && allow.contains("unclosed group"), "{said}");
+    assert!(each.contains("line 5, `each = 'a['`") && !each.ends_with('^'), "{said}");
 }
 
 /// What `config check` prints of a file with faults.

@@ -7,8 +7,12 @@ mod recorder;
 
 use std::{thread, time::Duration};
 
-use actix_crawler::{Capacity, Conducts, Crawler, Politeness, Rate, ThrottledClient, client::ClientBuilder};
-use crawls::{CONTACT, Links, MS, block_on, crawl, run};
+use actix_crawler::{
+    Capacity, Conducts, Crawler, Politeness, Rate, ThrottledClient,
+    client::ClientBuilder,
+    transport::{AddressGuard, TransportSettings},
+};
+use crawls::{CONTACT, Links, MS, block_on, crawl, end_of, run, until};
 use futures_util::future::join_all;
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
@@ -229,4 +233,37 @@ fn a_domain_that_a_client_gave_up_is_given_up_for_a_crawl_too() {
         assert_eq!((report.pages(), report.failed()), (0, 3), "{report}");
     }
     assert_eq!(site.count(), 1);
+}
+
+#[test]
+fn a_domain_that_is_paused_for_all_gets_no_request_from_crawls_and_clients_while_others_go_on() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let conducts = Conducts::new();
+    let seeds = |host: &str| (0..20).map(|n| format!("http://{host}/{n}")).collect::<Vec<_>>();
+    let asked_of = |host: &str| site.asked().iter().filter(|asked| asked.host == host).count();
+    conducts.pause("a.test").unwrap();
+    block_on(async {
+        let crawl = || crawl(&site).conducts(&conducts).seeds(seeds("a.test")).seeds(seeds("b.test")).start().unwrap();
+        let crawls = [crawl(), crawl()];
+        let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
+        let transport = TransportSettings { resolve: vec![site.rule()], guard, ..TransportSettings::default() };
+        let client = client(Rate::UNLIMITED, &conducts).transport(transport).build().unwrap();
+        let mut request = Box::pin(client.get("http://a.test/client").send());
+        client.get("http://b.test/client").send().await.unwrap();
+        until("all of the other domain is done", async || asked_of("b.test") == 2 * 20 + 1).await;
+        assert!(futures_util::poll!(&mut request).is_pending());
+        for crawl in &crawls {
+            let explained = crawl.explain("http://a.test/7").await.unwrap().to_string();
+            assert!(explained.contains("its domain is paused"), "{explained}");
+        }
+        assert_eq!(asked_of("a.test"), 0);
+
+        conducts.resume("*").unwrap();
+        request.await.unwrap();
+        for crawl in &crawls {
+            assert_eq!(end_of(crawl).await.pages(), 40);
+        }
+        assert_eq!(asked_of("a.test"), 2 * 20 + 1);
+    });
+    assert!(conducts.pause("https://a.test/").is_err(), "that is no domain");
 }

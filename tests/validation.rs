@@ -78,6 +78,27 @@ fn invalid_items_reach_no_pipeline_and_the_report_says_why() {
 }
 
 #[test]
+fn a_crawl_that_writes_its_items_to_a_feed_tells_in_how_many_each_field_is() {
+    let (site, dir) = (shop(), tempfile::tempdir().unwrap());
+    let retry = actix_crawler::Retry { base: crawls::MS, ..Default::default() };
+    let crawl = || crawl_with(products, &site, Settings { retry: retry.clone(), ..Settings::default() }).seed(SEED);
+    let report = run(crawl()
+        .pipeline(JsonLines::create(dir.path().join("all.jsonl")))
+        .pipeline(actix_crawler::feed::Feed::to(dir.path().join("all.csv"))));
+    let validation = report.validation.as_ref().unwrap();
+    let of = |field: &str| validation.fields[field].items;
+    assert_eq!((validation.items, of("name"), of("price")), (10, 10, 9), "each once, whatever is written: {report}");
+    let text = report.to_string();
+    assert!(text.contains("10 items in this run\n") && text.contains("90%  of the items"), "{text}");
+    assert!(!text.contains("invalid") && report.warnings.is_empty(), "{text}");
+
+    // Functions judge whole items, and leave their fields to the feed.
+    let any = |_: &Product| Ok::<(), &str>(());
+    let report = run(crawl().validate(any).pipeline(JsonLines::create(dir.path().join("any.jsonl"))));
+    assert_eq!(report.validation.as_ref().unwrap().fields["price"].items, 9, "{report}");
+}
+
+#[test]
 fn a_crawl_without_rules_says_nothing_of_its_items() {
     let site = shop();
     let report = run(crawl_with(products, &site, Settings::default()).max_pages(2).seed(SEED));

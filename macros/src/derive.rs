@@ -31,6 +31,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let rules = code.iter().map(|field| &field.rule);
     let values = code.iter().map(|field| &field.value);
     let checks = code.iter().map(|field| &field.check);
+    let files = code.iter().map(|field| &field.files);
     let json = container.json.iter().map(|(method, name)| quote!(let from = &from.#method(#name);));
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     Ok(quote! {
@@ -49,6 +50,12 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     }
                     derived::Read::Ok(())
                 }
+                fn files_in(&mut self, see: &mut dyn ::core::ops::FnMut(&mut dyn ::core::any::Any)) {
+                    #[allow(unused_imports)]
+                    use #krate::extract::derived::{MayHaveFiles as _, NoFiles as _};
+                    let _ = &see;
+                    #(#files)*
+                }
             }
             impl #impl_generics #krate::extract::FieldValue for #name #type_generics #where_clause {
                 fn of_piece(piece: &derived::Piece<'_>) -> derived::Read<derived::Maybe<Self>> {
@@ -56,6 +63,9 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 }
                 fn check_in(checked: &mut derived::Checked) -> derived::Read<()> {
                     <Self as #krate::extract::Extract>::check_in(checked)
+                }
+                fn files_in(&mut self, see: &mut dyn ::core::ops::FnMut(&mut dyn ::core::any::Any)) {
+                    <Self as #krate::extract::Extract>::files_in(self, see);
                 }
             }
         };
@@ -77,11 +87,12 @@ fn fields(input: &DeriveInput) -> Result<Vec<&Field>> {
     }
 }
 
-/// The code of a field: its rule, its value in the struct, and its check.
+/// The code of a field: its rule, its value in the struct, its check, and how its files are shown.
 struct FieldCode {
     rule: TokenStream,
     value: TokenStream,
     check: TokenStream,
+    files: TokenStream,
 }
 
 impl FieldCode {
@@ -97,7 +108,8 @@ impl FieldCode {
         }
         if rule.is_unread() {
             let value = default_of(&rule);
-            return Ok(Self { rule: quote!(), value: quote!(#name: #value), check: quote!() });
+            let files = files_in(name, &shape, &quote!((&derived::Unread::of(value)).show(see)));
+            return Ok(Self { rule: quote!(), value: quote!(#name: #value), check: quote!(), files });
         }
         let span = field.ty.span();
         let (place_type, place) = place_of(&rule, krate);
@@ -107,13 +119,17 @@ impl FieldCode {
         let text = text.trim_start_matches("r#");
         let value_type = shape.value();
         // The compiler points to the type of the field where that type cannot be read from a page.
-        let (value, check) = match (&shape, &rule.parse) {
-            (shape, Some(parse)) => (read_by(shape, rule.default.is_some(), &static_name, parse), quote!()),
+        let (value, check, files) = match (&shape, &rule.parse) {
+            (shape, Some(parse)) => {
+                let files = quote!((&derived::Unread::of(value)).show(see));
+                (read_by(shape, rule.default.is_some(), &static_name, parse), quote!(), files)
+            }
             (shape, None) => {
                 let method = format_ident!("{}", method_of(shape, rule.default.is_some()), span = span);
                 let value = quote_spanned!(span=> #static_name.#method::<#value_type>(from)?);
                 let check = quote_spanned!(span=> <#value_type as #krate::extract::FieldValue>::check_in(checked)?;);
-                (value, check)
+                let files = quote_spanned!(span=> <#value_type as #krate::extract::FieldValue>::files_in(value, see));
+                (value, check, files)
             }
         };
         let value = match (&shape, &rule.default) {
@@ -130,7 +146,16 @@ impl FieldCode {
             },
             value: quote!(#name: #value),
             check: quote!(#static_name.check()?; #check),
+            files: files_in(name, &shape, &files),
         })
+    }
+}
+
+/// Shows the files of each value of a field.
+fn files_in(name: &Ident, shape: &Shape<'_>, of_value: &TokenStream) -> TokenStream {
+    match shape {
+        Shape::One(_) => quote!({ let value = &mut self.#name; #of_value; }),
+        Shape::Maybe(_) | Shape::Many(_) => quote!(self.#name.iter_mut().for_each(|value| #of_value);),
     }
 }
 

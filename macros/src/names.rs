@@ -41,19 +41,22 @@ fn nearest<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
     Some(near.1).filter(|name| near.0 <= 1 + name.len() / 4)
 }
 
-/// Returns how many letters have to be inserted, removed or replaced.
+/// Returns how many letters have to be inserted, removed, replaced or swapped with the next.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or_default();
+    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
+    for (i, from) in a.iter().enumerate() {
         let mut next = vec![i + 1];
-        for ((to, above), before) in b.iter().zip(row.iter().skip(1)).zip(&row) {
-            let left = next.last().copied().unwrap_or_default();
-            next.push((before + usize::from(from != *to)).min(above + 1).min(left + 1));
+        for (j, to) in b.iter().enumerate() {
+            let replaced = at(&last, j) + usize::from(from != to);
+            let cost = replaced.min(at(&last, j + 1) + 1).min(at(&next, j) + 1);
+            let is_swap = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
+            next.push(if is_swap { cost.min(at(&before, j - 1) + 1) } else { cost });
         }
-        row = next;
+        before = std::mem::replace(&mut last, next);
     }
-    row.last().copied().unwrap_or_default()
+    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -62,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_nearly_right_is_suggested_and_others_are_not() {
-        let names = ["css", "xpath", "attr", "own_text", "default"];
+        let names = ["css", "xpath", "attr", "url", "own_text", "default"];
         for (written, name) in [
             ("ccs", Some("css")),
             ("atr", Some("attr")),
@@ -70,6 +73,8 @@ mod tests {
             ("owntext", Some("own_text")),
             ("selector", Some("css")),
             ("deflaut", Some("default")),
+            ("ulr", Some("url")),
+            ("rul", Some("url")),
             ("flatten", None),
             ("x", None),
             ("", None),

@@ -3,7 +3,7 @@
 use actix_crawler::Settings;
 
 use super::{
-    config,
+    config::{self, Checked},
     console::print,
     exit::{Exit, Failure},
     options::{ConfigOptions, ConfigTask},
@@ -20,14 +20,20 @@ pub fn run(options: &ConfigOptions) -> Result<Exit, Failure> {
             Ok(Exit::Well)
         }
         ConfigTask::Check { file } => {
-            let (name, faults) = (file.display(), config::faults(file)?);
+            let (name, Checked { faults, variables }) = (file.display(), config::check(file)?);
             if !faults.is_empty() {
                 for fault in faults {
-                    print(format!("{name} {fault}\n").as_bytes())?;
+                    // The name of a variable says where it is.
+                    let place = fault.line.map_or_else(String::new, |_| format!("{name} "));
+                    print(format!("{place}{fault}\n").as_bytes())?;
                 }
                 return Ok(Exit::Usage);
             }
-            print(format!("{name} is right\n").as_bytes())?;
+            let with = match &*variables.join(", ") {
+                "" => String::new(),
+                names => format!(", with {names} of the environment"),
+            };
+            print(format!("{name} is right{with}\n").as_bytes())?;
             Ok(Exit::Well)
         }
     }

@@ -69,9 +69,8 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
     let progress = ProgressView::new(mode, on_terminal, max_pages, now());
     let report = Watch { progress, remarks: None }.until_the_end(&handle, signals).await?;
     refuse_reader_gone(&report)?;
-    if let Some(summary) = summary {
-        summary.write(&report)?;
-    }
+    // Told at the end: on a full disk neither file can be written, and only the report says what became of the crawl.
+    let kept = summary.map_or(Ok(()), |summary| summary.write(&report));
     show(&report, to_stdout)?;
     let (items, each) = (&settings.pages.items, &settings.pages.each);
     let found_any = report.stats.items > 0 || report.validation.as_ref().is_some_and(|found| found.items > 0);
@@ -82,7 +81,7 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
         let items: Vec<_> = items.iter().map(ToString::to_string).collect();
         tell(format!("no page's URL matches --items {}, so nothing was written", items.join(" or ")));
     }
-    Ok(Exit::of(&report))
+    kept.map(|()| Exit::of(&report))
 }
 
 /// Shows the summary: on stderr if stdout is for pages.

@@ -240,7 +240,7 @@ impl Failure {
 
     /// A file of an option cannot be read.
     pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Self {
-        Self::usage(format!("{option} {} cannot be read: {error}", path.display()))
+        Self::usage(format!("{option} {} cannot be read: {}", path.display(), why_unreadable(path, error)))
     }
 
     /// The output for pages cannot be written: a file, or a folder if its name ends with a slash.
@@ -263,7 +263,7 @@ impl Failure {
     pub fn reading(option: &str, error: Error) -> Self {
         match error {
             Error::File { path, source } => {
-                Self::not_run(format!("{option} {} cannot be read: {source}", path.display()))
+                Self::not_run(format!("{option} {} cannot be read: {}", path.display(), why_unreadable(&path, &source)))
             }
             other => other.into(),
         }
@@ -282,6 +282,15 @@ impl Failure {
             }
         }
         error.into()
+    }
+}
+
+/// Says why a file cannot be read.
+fn why_unreadable(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ if path.is_dir() => "it is a directory; name a file".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use actix_crawler::{
-    Crawler, PipelineError, Report, Settings,
+    Crawler, Error, PipelineError, Report, Settings,
     feed::{Feed, Format},
-    pipeline::MarkdownFolder,
+    pipeline::{MarkdownFolder, Pipeline, Running, Start},
 };
 
-use super::{exit::Failure, folder_name::is_folder, page::PageSpider};
+use super::{
+    exit::Failure,
+    folder_name::is_folder,
+    page::{PageItem, PageSpider},
+};
 
 /// Where pages go.
 #[derive(Debug)]
@@ -119,8 +123,30 @@ impl PageOutputs {
             if has_columns && !feed.has_fields() {
                 feed = feed.fields(columns.iter().cloned());
             }
-            crawler.pipeline(if settings.pages.escape_formulas { feed.escape_formulas() } else { feed })
+            crawler.pipeline(OfPages(if settings.pages.escape_formulas { feed.escape_formulas() } else { feed }))
         })
+    }
+}
+
+/// A feed of pages. In how many of them each field is says nothing, since few pages have all that a page may have; what was
+/// selected of them is counted by its schema.
+struct OfPages(Feed);
+
+impl Pipeline<PageItem> for OfPages {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        Pipeline::<PageItem>::check(&self.0, start)
+    }
+
+    fn start(&self, start: &Start) -> Result<Running<PageItem>, Error> {
+        self.0.start(start)
+    }
+
+    fn max_unacknowledged(&self) -> usize {
+        Pipeline::<PageItem>::max_unacknowledged(&self.0)
+    }
+
+    fn max_open_files(&self) -> usize {
+        Pipeline::<PageItem>::max_open_files(&self.0)
     }
 }
 

@@ -81,7 +81,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     let session = sent_in;
     match response {
         Err(NoResponse::Unsent) => AfterAttempt::Again(job.into(), Duration::ZERO),
-        Err(NoResponse::Held(wait)) => AfterAttempt::Again(job.into(), wait),
+        Err(NoResponse::SessionRests(wait)) => AfterAttempt::Again(job.into(), wait),
         Err(NoResponse::Failed(error @ FetchError::Local(..))) => held_up(job, error, clock::now(), rules),
         Err(NoResponse::Ended(outcome)) => ended(job, &outcome, &receipt, rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),

@@ -105,6 +105,7 @@ impl ClientBuilder {
     }
 
     /// Sets the rate at which requests to each domain start; one a second by default.
+    #[doc(alias("rate_limit", "limit", "throttle"))]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.politeness.rate = Some(rate);
         self
@@ -117,6 +118,7 @@ impl ClientBuilder {
     }
 
     /// Sets how many requests may be in flight to each domain; 512 by default. 0 means 1.
+    #[doc(alias("concurrent_requests", "max_concurrency"))]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
         self
@@ -160,6 +162,7 @@ impl ClientBuilder {
     }
 
     /// Sets how often a failed request is retried, and after what delays.
+    #[doc(alias = "max_retries")]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self

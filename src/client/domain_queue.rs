@@ -177,7 +177,7 @@ impl DomainQueue {
                 // The next permit that ends calls this again.
                 Err(Refusal::Full) => break None,
                 Err(Refusal::NotBefore(due)) => Some(due.checked_sub(ahead / 2).unwrap_or(due)),
-                Err(Refusal::Turn(at) | Refusal::Lapsed(at)) => Some(at),
+                Err(Refusal::OtherTenant(at) | Refusal::Lapsed(at)) => Some(at),
             };
             match (again, again.and_then(|_| self.tenancy.given_up(now))) {
                 (Some(_), Some(given_up)) => failed = Some((given_up, now, std::mem::take(&mut waiting.jobs))),

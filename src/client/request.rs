@@ -211,10 +211,10 @@ impl RequestBuilder {
         let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (mut job, result) = Job::new(request, options, number);
         job.session = pinned_to;
-        let place = Place { queue: client.shared.admit(job), number };
+        let queued = QueuedJob { queue: client.shared.admit(job), number };
         // No result: the attempt panicked, which its thread's panic hook has reported.
         let response = result.await.map_err(|_| Error::Ended)??;
-        drop(place);
+        drop(queued);
         response.decode(client.shared.body)
     }
 
@@ -255,13 +255,13 @@ fn take_user_info(url: &mut Url) -> Option<(String, String)> {
     Some((AUTHORIZATION.to_string(), basic.header()))
 }
 
-/// A place in a domain's queue; dropping it removes the job.
-struct Place {
+/// A job in a domain's queue; dropping this removes the job.
+struct QueuedJob {
     queue: Arc<DomainQueue>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for QueuedJob {
     fn drop(&mut self) {
         self.queue.leave(self.number);
     }

@@ -22,6 +22,7 @@ use crate::{
     identity::strip_user_info,
     request::Request,
     response::Response as Page,
+    text::json::from_json,
     transport::{body::BodyLimits, raw_response::RawResponse, stored_response::StoredResponse},
 };
 
@@ -130,12 +131,17 @@ impl Response {
         self.clone().into_page().body_text().to_owned()
     }
 
-    /// Parses the body as JSON.
+    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is U+FFFD.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(Error::Json)
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => from_json(text),
+            // Says where.
+            Err(_) => serde_json::from_slice(&self.body),
+        }
+        .map_err(Error::Json)
     }
 
     /// Returns the length of the body on the wire, in its content codings.

@@ -29,12 +29,12 @@ use crate::{
 /// The workers. They start when first needed and end with the last clone of the client.
 pub struct Workers {
     slots: Box<[Slot]>,
-    recipe: Recipe,
+    parts: WorkerParts,
 }
 
 /// What every worker is created with.
 #[derive(Clone)]
-struct Recipe {
+struct WorkerParts {
     fetch: FetchStack,
     rules: Arc<Rules>,
 }
@@ -70,7 +70,7 @@ impl Workers {
     /// Creates the slots for at most `max` workers.
     pub fn new(max: usize, fetch: FetchStack, rules: Rules) -> Self {
         let slots = (0..max.max(1)).map(|_| Slot::default()).collect();
-        Self { slots, recipe: Recipe { fetch, rules: rules.into() } }
+        Self { slots, parts: WorkerParts { fetch, rules: rules.into() } }
     }
 
     /// Gives a job and its permit to a worker; if the job has to wait again, it returns to `queue`.
@@ -131,7 +131,7 @@ impl Workers {
         }
         match worker {
             Some(worker) => Ok(worker),
-            None => Ok(worker.insert(Worker::start(self.recipe.clone())?)),
+            None => Ok(worker.insert(Worker::start(self.parts.clone())?)),
         }
     }
 }
@@ -148,24 +148,24 @@ impl Slot {
 }
 
 impl Worker {
-    fn start(recipe: Recipe) -> io::Result<Self> {
+    fn start(parts: WorkerParts) -> io::Result<Self> {
         let (inbox, tasks) = mpsc::unbounded_channel();
         if clock::is_virtual() {
-            drop(actix_rt::spawn(work(recipe, tasks)));
+            drop(actix_rt::spawn(work(parts, tasks)));
             return Ok(Self { inbox, runtime: Handle::current() });
         }
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         thread::Builder::new().name("throttled-client".to_owned()).spawn(move || {
             let system = System::with_tokio_rt(move || runtime);
-            system.block_on(work(recipe, tasks));
+            system.block_on(work(parts, tasks));
         })?;
         Ok(Self { inbox, runtime: handle })
     }
 }
 
 /// Runs tasks until the client is dropped, and with it all callers.
-async fn work(Recipe { fetch, rules }: Recipe, mut tasks: mpsc::UnboundedReceiver<Task>) {
+async fn work(WorkerParts { fetch, rules }: WorkerParts, mut tasks: mpsc::UnboundedReceiver<Task>) {
     let fetch: Rc<dyn Fetch> = fetch.build().into();
     while let Some(task) = tasks.recv().await {
         // Each in its own future, so that a panic ends only this request.

@@ -2,11 +2,11 @@
 //!
 //! A process may send requests until its term lapses (`term`), and renews the term again and again. The others take its parts
 //! of the crawl over when it has been silent for so long, by their own clocks, that its term must have lapsed. Clocks of different
-//! machines are never compared. If it was stopped before a write, its system ends it before it does anything more (`killer`).
+//! machines are never compared. If it was stopped before a write, its system ends it before it does anything more (`watchdog`).
 
 mod control;
-#[cfg_attr(not(target_os = "linux"), path = "no_killer.rs")]
-mod killer;
+#[cfg_attr(not(target_os = "linux"), path = "no_watchdog.rs")]
+mod watchdog;
 mod node;
 mod session;
 mod status;

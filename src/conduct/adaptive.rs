@@ -1,4 +1,4 @@
-//! Adaptive: searches for a server's unknown limit. Raises the rate additively, lowers it multiplicatively, and settles
+//! AdaptiveRate: searches for a server's unknown limit. Raises the rate additively, lowers it multiplicatively, and settles
 //! just below what was refused. Knows no clock and no network.
 
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::rate::Rate;
 
 /// A search for the rate that a server allows.
 #[derive(Clone, Debug)]
-pub struct Adaptive {
+pub struct AdaptiveRate {
     /// Starts per second.
     current: f64,
     /// The lowest refused rate known.
@@ -45,7 +45,7 @@ const FASTEST: f64 = 100_000.0;
 /// The first rate if none is given.
 const FIRST: f64 = 1.0;
 
-impl Adaptive {
+impl AdaptiveRate {
     /// Starts at a rate, which rises by a tenth of it (at least one start) each second until the first refusal.
     pub fn from(rate: Rate, now: Instant) -> Self {
         let current = rate.starts_per_second().unwrap_or(FIRST).clamp(SLOWEST, FASTEST);
@@ -137,7 +137,7 @@ mod tests {
     fn search(first: Rate, limit: usize, seconds: u32) -> (usize, usize) {
         let start = Instant::now();
         let mut now = start;
-        let mut adaptive = Adaptive::from(first, start);
+        let mut adaptive = AdaptiveRate::from(first, start);
         let mut throttle = Throttle::new(Limits::rate(adaptive.rate()));
         let mut server = Server { limit, taken: VecDeque::new() };
         let mut on_the_way: VecDeque<(Instant, bool)> = VecDeque::new();
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn what_was_in_flight_together_lowers_the_rate_once() {
         let start = Instant::now();
-        let mut adaptive = Adaptive::from(Rate::per_second(100), start);
+        let mut adaptive = AdaptiveRate::from(Rate::per_second(100), start);
         assert!(adaptive.refused(start + MS, start + 50 * MS, 100.0).is_some());
         for late in 2..40 {
             assert_eq!(adaptive.refused(start + late * MS, start + 60 * MS, 100.0), None);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_rate_that_nobody_uses_does_not_rise() {
         let start = Instant::now();
-        let mut adaptive = Adaptive::from(Rate::per_second(10), start);
+        let mut adaptive = AdaptiveRate::from(Rate::per_second(10), start);
         let mut throttle = Throttle::new(Limits::rate(adaptive.rate()));
         for poll in 1..1_800_u32 {
             let now = start + poll * 2_000 * MS;
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_rate_that_is_no_longer_used_halves_when_a_server_refuses() {
         let start = Instant::now();
-        let mut adaptive = Adaptive::from(Rate::per_second(1_000), start);
+        let mut adaptive = AdaptiveRate::from(Rate::per_second(1_000), start);
         let mut refusals = 0;
         while adaptive.rate().starts_per_second().is_some_and(|rate| rate > 20.0) {
             refusals += 1;

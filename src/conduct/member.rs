@@ -8,7 +8,7 @@ use std::{
 use super::AskedSpacing;
 use crate::{
     conduct::{
-        adaptive::Adaptive,
+        adaptive::AdaptiveRate,
         throttle::{Evidence, Refusal, Throttle},
     },
     politeness::limits::Limits,
@@ -60,7 +60,7 @@ pub(super) struct Member {
     pub tenant: Option<TenantId>,
     pub terms: Arc<Terms>,
     pub throttle: Throttle,
-    pub adaptive: Option<Box<Adaptive>>,
+    pub adaptive: Option<Box<AdaptiveRate>>,
     pub evidence: Evidence,
     /// Its permits that have not ended.
     pub out: u32,
@@ -70,7 +70,7 @@ pub(super) struct Member {
 
 impl Member {
     pub fn new(tenant: TenantId, terms: Arc<Terms>, throttle: Throttle, now: Instant) -> Self {
-        let adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
+        let adaptive = terms.adaptive.then(|| Box::new(AdaptiveRate::from(terms.limits.rate, now)));
         Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
     }
 
@@ -89,7 +89,7 @@ impl Member {
     /// Lets the search for the rate, if there is one, learn from a response. It is given the starts per second of late.
     pub fn search(
         &mut self,
-        learn: impl FnOnce(&mut Adaptive, f64) -> Option<Rate>,
+        learn: impl FnOnce(&mut AdaptiveRate, f64) -> Option<Rate>,
         asked: Option<AskedSpacing>,
         now: Instant,
     ) {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     member::{Member, TenantId},
-    turns::Turns,
+    tenant_queue::TenantQueue,
 };
 use crate::conduct::throttle::{NotBefore, Refusal, Throttle};
 
@@ -23,7 +23,7 @@ pub(super) struct Members {
 #[derive(Debug, Default)]
 struct Company {
     others: Vec<Member>,
-    turns: Turns,
+    turns: TenantQueue,
 }
 
 /// A permit that was planned.

@@ -13,7 +13,7 @@ mod refusal;
 mod lessons;
 mod member;
 mod members;
-mod turns;
+mod tenant_queue;
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ use std::{
 };
 
 use self::{
-    adaptive::Adaptive,
+    adaptive::AdaptiveRate,
     cooling::{BackOff, Cooling, CoolingCause},
     quota::Spread,
     throttle::{Evidence, NotBefore, Refusal, Throttle},
@@ -31,7 +31,7 @@ pub use self::{
     member::{TenantId, Terms},
     members::Planned,
     refusal::{Cooled, Refused, ResponseFacts, refusal},
-    turns::Turns,
+    tenant_queue::TenantQueue,
 };
 use self::{member::Member, members::Members};
 use crate::politeness::limits::Limits;
@@ -109,7 +109,7 @@ impl Conduct {
         let (asked, terms) = (self.known_asked(), terms.into());
         if let Some(member) = self.members.get_mut(tenant) {
             if terms.adaptive != member.terms.adaptive || terms.limits.rate != member.terms.limits.rate {
-                member.adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
+                member.adaptive = terms.adaptive.then(|| Box::new(AdaptiveRate::from(terms.limits.rate, now)));
             }
             member.terms = terms;
             member.apply(asked);
@@ -159,7 +159,7 @@ impl Conduct {
 
     /// Learns from the response to a tenant's request. `random` in 0.0..1.0 spreads the end of a wait. Returns what
     /// follows if it is a refusal.
-    pub(crate) fn hear(&mut self, tenant: TenantId, facts: &ResponseFacts<'_>, random: f64) -> Option<Cooled> {
+    pub(crate) fn note_response(&mut self, tenant: TenantId, facts: &ResponseFacts<'_>, random: f64) -> Option<Cooled> {
         let ResponseFacts { status, headers, started, now, wall } = *facts;
         if let Some(Refused { wait }) = refusal(status, headers, wall) {
             let asked = self.known_asked();

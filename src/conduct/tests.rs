@@ -27,9 +27,15 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
 }
 
-fn hear(conduct: &mut Conduct, status: u16, headers: &HeaderMap, started: Instant, now: Instant) -> Option<Cooled> {
+fn note_response(
+    conduct: &mut Conduct,
+    status: u16,
+    headers: &HeaderMap,
+    started: Instant,
+    now: Instant,
+) -> Option<Cooled> {
     let facts = ResponseFacts { status, headers, started, now, wall: SystemTime::UNIX_EPOCH + 1_700_000_000 * S };
-    conduct.hear(ME, &facts, 0.0)
+    conduct.note_response(ME, &facts, 0.0)
 }
 
 /// Makes one instantaneous request, if it is lawful.
@@ -49,7 +55,7 @@ fn ask(conduct: &mut Conduct, tenant: TenantId, now: Instant) -> bool {
 fn a_refusal_cools_the_domain_for_as_long_as_the_server_asks() {
     let now = Instant::now();
     let mut conduct = unlimited(now);
-    let cooled = hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now).unwrap();
+    let cooled = note_response(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now).unwrap();
     assert_eq!((cooled.back_off, cooled.asked), (BackOff::Cool(now + 7 * S), Some(7 * S)));
     assert_eq!(conduct.cooling_until(), Some(now + 7 * S));
 }
@@ -60,14 +66,14 @@ fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_wh
     for status in [403, 408, 413, 420, 425, 500, 501, 502, 504, 507, 509, 520, 521, 522, 523, 524, 529, 530, 598] {
         let mut conduct = unlimited(now);
         for none in ["", "0", "Thu, 01 Jan 1970 00:00:00 GMT"].map(|value| headers(&[("retry-after", value)])) {
-            assert_eq!(hear(&mut conduct, status, &none, now, now), None, "{status}");
+            assert_eq!(note_response(&mut conduct, status, &none, now, now), None, "{status}");
         }
-        let cooled = hear(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
+        let cooled = note_response(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
         assert_eq!((cooled.why, cooled.back_off), (CoolingCause::Status(status), BackOff::Cool(now + 30 * S)));
     }
     for status in [200, 301, 304, 400, 401, 404, 410, 451] {
         let asks = headers(&[("retry-after", "30")]);
-        assert_eq!(hear(&mut unlimited(now), status, &asks, now, now), None, "{status}");
+        assert_eq!(note_response(&mut unlimited(now), status, &asks, now, now), None, "{status}");
     }
 }
 
@@ -79,7 +85,7 @@ fn a_redirect_may_ask_for_a_wait_before_its_hop() {
     let asks = headers(&[("retry-after", "30")]);
     for (status, until) in [(302, Some(now + 30 * S)), (307, Some(now + 30 * S)), (200, None), (404, None)] {
         let mut conduct = unlimited(now);
-        assert_eq!(hear(&mut conduct, status, &asks, now, now), None, "no refusal");
+        assert_eq!(note_response(&mut conduct, status, &asks, now, now), None, "no refusal");
         assert_eq!((conduct.cooling_until(), conduct.cooling().state(now)), (until, None), "{status}");
     }
 }
@@ -89,8 +95,11 @@ fn a_redirect_may_ask_for_a_wait_before_its_hop() {
 fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
     let now = Instant::now();
     let used_up = |left| headers(&[("x-ratelimit-remaining", left), ("x-ratelimit-reset", "1700000050")]);
-    assert_eq!(hear(&mut unlimited(now), 403, &used_up("0"), now, now).unwrap().back_off, BackOff::Cool(now + 50 * S));
-    assert_eq!(hear(&mut unlimited(now), 403, &used_up("5"), now, now), None, "this one is forbidden");
+    assert_eq!(
+        note_response(&mut unlimited(now), 403, &used_up("0"), now, now).unwrap().back_off,
+        BackOff::Cool(now + 50 * S)
+    );
+    assert_eq!(note_response(&mut unlimited(now), 403, &used_up("5"), now, now), None, "this one is forbidden");
 }
 
 /// Regression: a domain with such a 503 was requested once a second for ever: 160 requests in 170 s.
@@ -102,7 +111,7 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
         ["Thu, 01 Jan 1970 00:00:00 GMT", "0"].map(|value| headers(&[("retry-after", value)])).into_iter().cycle();
     let mut waits = Vec::new();
     loop {
-        let cooled = hear(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();
+        let cooled = note_response(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();
         let until = cooled.back_off.until();
         waits.push((until - now).as_secs());
         if cooled.gave_up {
@@ -124,15 +133,18 @@ fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
     let mut conduct = unlimited(now);
     let soon = headers(&[("retry-after", "1")]);
     for _ in 0..7 {
-        let cooled = hear(&mut conduct, 503, &soon, now, now).unwrap();
+        let cooled = note_response(&mut conduct, 503, &soon, now, now).unwrap();
         assert_eq!(cooled.back_off, BackOff::Cool(now + S));
         now += 2 * S;
     }
-    let last = hear(&mut conduct, 503, &soon, now, now).unwrap();
+    let last = note_response(&mut conduct, 503, &soon, now, now).unwrap();
     assert_eq!((last.back_off, last.gave_up), (BackOff::GiveUp(now + 600 * S), true));
-    assert!(!hear(&mut conduct, 503, &soon, now + S, now + S).unwrap().gave_up, "once");
+    assert!(!note_response(&mut conduct, 503, &soon, now + S, now + S).unwrap().gave_up, "once");
     let again = now + 700 * S;
-    assert!(hear(&mut conduct, 503, &soon, again, again).unwrap().gave_up, "what comes after the wait fails too");
+    assert!(
+        note_response(&mut conduct, 503, &soon, again, again).unwrap().gave_up,
+        "what comes after the wait fails too"
+    );
 }
 
 #[test]
@@ -148,9 +160,9 @@ fn an_answer_that_was_overtaken_does_not_loosen_what_a_later_one_said() {
     let now = Instant::now();
     let told = |left: &str| headers(&[("x-ratelimit-remaining", left), ("x-ratelimit-reset", "10")]);
     let mut conduct = unlimited(now);
-    hear(&mut conduct, 200, &told("0"), now + S, now + 2 * S);
+    note_response(&mut conduct, 200, &told("0"), now + S, now + 2 * S);
     assert_eq!(conduct.cooling_until(), Some(now + 12 * S));
-    hear(&mut conduct, 200, &told("90"), now, now + 3 * S);
+    note_response(&mut conduct, 200, &told("90"), now, now + 3 * S);
     assert!(!ask(&mut conduct, ME, now + 11 * S) && ask(&mut conduct, ME, now + 12 * S));
 }
 
@@ -238,7 +250,7 @@ impl Tenants {
                             let early = at.checked_sub(self.horizons[index] / 2).unwrap();
                             self.asks_at[index] = early.max(self.now + MS);
                         }
-                        Err(Refusal::Turn(at)) => self.asks_at[index] = at,
+                        Err(Refusal::OtherTenant(at)) => self.asks_at[index] = at,
                         Err(Refusal::Lapsed(_)) => unreachable!("a conduct knows no term"),
                         Err(Refusal::Full) => self.asks_at[index] = self.now + 3_600 * S,
                     }
@@ -438,7 +450,7 @@ fn starts_are_missed_only_while_one_waits_that_nothing_but_the_places_holds_up()
     let now = start + 3 * S;
     begin(&mut conduct, ME, now);
     assert_eq!(conduct.grant(ME, now, now), Err(Refusal::Full));
-    hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now + S).unwrap();
+    note_response(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now + S).unwrap();
     conduct.release(ME, now + S, true);
     assert_eq!(missed(&conduct), 11, "it cools");
 }

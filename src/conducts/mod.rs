@@ -21,8 +21,9 @@ pub(crate) use self::permit_queue::PermitQueue;
 use crate::{
     clock,
     conduct::{Conduct, Lessons, TenantId, Terms},
-    domain::{Domain, DomainKey},
-    permit::{Gate, Keeper, Released, Tenancy},
+    domain::{Domain, DomainKey, by_domain::pattern_by},
+    error::Result,
+    permit::{Gate, Keeper, Paused, Released, Tenancy},
     term::Term,
 };
 
@@ -60,6 +61,8 @@ pub struct Conducts {
 struct Table {
     /// Until when anybody may be asked.
     term: Arc<Term>,
+    /// The domains that nobody may ask now.
+    paused: Arc<Paused>,
     places: DashMap<Key, Place, DefaultHashBuilder>,
     /// The functions that name domains, each with the number of its name space. A function that was dropped is removed
     /// at the next look-up; until then no other function can have its address.
@@ -123,6 +126,7 @@ impl Conducts {
         Self {
             table: Arc::new(Table {
                 term: Arc::new(Term::boundless(clock::now())),
+                paused: Arc::default(),
                 places: DashMap::default(),
                 functions: Mutex::default(),
                 spaces: AtomicU64::new(1),
@@ -137,6 +141,52 @@ impl Conducts {
     pub fn shared() -> Self {
         static SHARED: LazyLock<Conducts> = LazyLock::new(Conducts::new);
         SHARED.clone()
+    }
+
+    /// Sends no more requests to a domain, whichever crawl, client or job asks, until [`Conducts::resume`]: at once only those are
+    /// left that have a permit, and end as usual. What waits stays queued, also for a crawl that would end otherwise; so do the
+    /// requests of a client, without a time-out. Not so of those that were given other conducts, and of other processes.
+    ///
+    /// The domain is named as reports name it, by default the registrable one (`example.org`); with a star it is all that end in
+    /// it (`*.example.org`, which includes `example.org`), and `*` is all. What is said later holds. It ends with the process.
+    /// [`CrawlHandle::domain`](crate::CrawlHandle::domain) pauses a domain for one crawl.
+    ///
+    /// ```
+    /// use actix_crawler::Conducts;
+    ///
+    /// // The shop has called: nobody asks it for anything until tomorrow.
+    /// Conducts::shared().pause("shop.example")?;
+    /// # let tomorrow = || Ok::<(), actix_crawler::Error>(());
+    /// # tomorrow()?;
+    /// Conducts::shared().resume("shop.example")?;
+    /// # Ok::<(), actix_crawler::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No domain can have the name, or more than 10,000 domains or 100 patterns are paused.
+    pub fn pause(&self, domain: &str) -> Result<()> {
+        let table = self.table_here();
+        table.paused.set(&table.pattern(domain)?, true)
+    }
+
+    /// Sends requests to a domain again.
+    ///
+    /// # Errors
+    /// As [`Conducts::pause`].
+    pub fn resume(&self, domain: &str) -> Result<()> {
+        let table = self.table_here();
+        let pattern = table.pattern(domain)?;
+        table.paused.set(&pattern, false)?;
+        let is_resumed = |place: &Place| match place {
+            Place::Asked(gate) if gate.domain().matches(&pattern) => Some(gate.clone()),
+            Place::Asked(_) | Place::Quiet(_) => None,
+        };
+        // Those who are told may look up other gates, so no part of the table is locked then.
+        let gates: Vec<_> = table.places.iter().filter_map(|place| is_resumed(&place)).collect();
+        for gate in gates {
+            gate.resumed();
+        }
+        Ok(())
     }
 
     /// Adds a tenant, whose domains are named by `key`.
@@ -199,7 +249,8 @@ impl Tenant {
         self.table.sweep_if_due(now);
         let gate = |lessons: &Lessons| {
             let conduct = Conduct::new(id, terms.clone(), lessons, now);
-            Gate::new(domain.clone(), self.table.term.clone(), self.keeper.clone(), conduct)
+            let of_all = (self.table.term.clone(), self.table.paused.clone());
+            Gate::new(domain.clone(), of_all, self.keeper.clone(), conduct)
         };
         // The entry stays locked until the tenant has joined: a gate without tenants may be removed.
         match self.table.places.entry(self.space.key(domain)) {
@@ -254,6 +305,17 @@ impl Space {
 }
 
 impl Table {
+    /// Returns the pattern of domains as they are named here.
+    fn pattern(&self, given: &str) -> Result<String> {
+        let by_host = pattern_by(&DomainKey::Host, given);
+        let has_functions = !self.functions.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        // Whatever names a function gives.
+        match by_host {
+            Err(_) if has_functions => pattern_by(&DomainKey::By(Arc::new(|_| String::new())), given),
+            by_host => by_host,
+        }
+    }
+
     /// Returns the name space of a function; clones of one `Arc` share it.
     fn space_of(&self, function: &Arc<NameDomain>) -> Space {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -343,16 +405,10 @@ mod tests {
         rate::Rate,
     };
 
-    struct Nobody;
-
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
-    }
-
     const S: Duration = Duration::from_secs(1);
 
     fn join(tenant: &Tenant, name: &str, rate: Rate) -> Arc<Tenancy> {
-        tenant.join(&Domain::new(name), Terms::rate(rate), Arc::new(Nobody), Instant::now())
+        tenant.join(&Domain::new(name), Terms::rate(rate), Arc::new(()), Instant::now())
     }
 
     #[test]

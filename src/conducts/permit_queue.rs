@@ -49,7 +49,7 @@ impl PermitQueue {
             let now = clock::now();
             match self.tenancy.grant(now, now) {
                 Ok(permit) => return Ok(permit),
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
+                Err(Refusal::NotBefore(at) | Refusal::OtherTenant(at) | Refusal::Lapsed(at)) => {
                     if let Some(given_up) = self.tenancy.given_up(now) {
                         return Err(given_up);
                     }

@@ -17,6 +17,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets how far from the seeds' hosts the crawl goes.
+    #[doc(alias("allowed_domains", "same_domain"))]
     #[must_use]
     pub fn within(mut self, within: Within) -> Self {
         self.settings.scope.within = within;
@@ -24,6 +25,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets the most links from a seed to a page.
+    #[doc(alias("depth_limit", "max_crawl_depth"))]
     #[must_use]
     pub fn max_depth(mut self, depth: u32) -> Self {
         self.settings.scope.max_depth = Some(depth);
@@ -31,6 +33,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets the most pages. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
+    #[doc(alias("closespider_pagecount", "max_requests_per_crawl"))]
     #[must_use]
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.settings.scope.max_pages = Some(pages);
@@ -53,6 +56,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Stops after this time: what is in flight ends as usual, and what waits stays queued.
+    #[doc(alias = "closespider_timeout")]
     #[must_use]
     pub fn max_time(mut self, time: Duration) -> Self {
         self.settings.max_time = Some(time);

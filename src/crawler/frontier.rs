@@ -62,6 +62,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets which of a domain's waiting requests goes first.
+    #[doc(alias = "depth_priority")]
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.settings.order = order;

@@ -13,7 +13,7 @@ mod pace;
 mod plan;
 mod sessions;
 mod sitemaps;
-mod team;
+mod fetchers;
 #[cfg(test)]
 mod seam_tests;
 mod wiring;
@@ -90,6 +90,7 @@ type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 impl<S: Spider> Crawler<S> {
     /// Creates a crawl. The user agent names the crawler and a contact, a URL or a mail address: `quotesbot/1.0
     /// (+https://example.org/bot)`.
+    #[doc(alias = "user_agent")]
     pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
         let seeds = spider.seeds().into_iter().map(Ok).collect();
         Self {
@@ -148,6 +149,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Adds a seed URL.
+    #[doc(alias("start_urls", "visit"))]
     #[must_use]
     pub fn seed(mut self, url: impl AsRef<str>) -> Self {
         self.seeds.push(Request::parse(url.as_ref()));
@@ -161,6 +163,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Adds a request as a seed.
+    #[doc(alias = "start_requests")]
     #[must_use]
     pub fn request(mut self, request: Request) -> Self {
         self.seeds.push(Ok(request));
@@ -170,6 +173,7 @@ impl<S: Spider> Crawler<S> {
     /// Sends items to a pipeline; with several, each gets every item. A page is done when every pipeline has
     /// acknowledged all its items. For the possible replies see [`PipelineError`](crate::pipeline::PipelineError); to
     /// acknowledge many items together, [`Batching`](crate::pipeline::Batching).
+    #[doc(alias = "item_pipelines")]
     #[must_use]
     pub fn pipeline(mut self, pipeline: impl Pipeline<S::Item>) -> Self {
         self.pipelines.push(Box::new(pipeline));
@@ -241,6 +245,7 @@ impl<S: Spider> Crawler<S> {
 
     /// Keeps the crawl's state in a directory, for crawls that exceed memory or must survive a crash. The same crawl
     /// with the same directory continues where the last one ended, however it ended.
+    #[doc(alias = "jobdir")]
     #[must_use]
     pub fn state(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.state = Some(dir.into());

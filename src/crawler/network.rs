@@ -58,6 +58,7 @@ impl<S: Spider> Crawler<S> {
     ///
     /// The address guard checks names that are resolved here, and literal addresses. It cannot check what a proxy
     /// resolves: a proxy inside your network should have rules of its own.
+    #[doc(alias("http_proxy", "set_proxy"))]
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.transport.proxies.via.push(ProxyUrl::new(url));
@@ -79,6 +80,7 @@ impl<S: Spider> Crawler<S> {
     /// Caches responses in a folder by the rules of HTTP (RFC 9111): a fresh page needs no request, and a stale one is
     /// transferred again only if it changed. A further attempt that a middleware or the spider asks for goes to the server.
     /// Needs the feature `cache`.
+    #[doc(alias("httpcache_enabled", "cache_dir"))]
     #[must_use]
     pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Cache)
@@ -117,6 +119,7 @@ impl<S: Spider> Crawler<S> {
     /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, beside those that the
     /// [default session](crate::sessions::DEFAULT) was given, and so has each session that requests name
     /// ([`sessions`](crate::sessions)). Needs the feature `cookies`.
+    #[doc(alias("cookies_enabled", "set_cookie_jar"))]
     #[must_use]
     pub fn cookies(mut self) -> Self {
         self.settings.transport.cookies = true;

@@ -40,6 +40,7 @@ impl<S: Spider> Crawler<S> {
     /// let crawler = crawler.rate(Rate::per_second(50)).per_domain(50);
     /// # }
     /// ```
+    #[doc(alias("rate_limit", "limit", "throttle", "max_requests_per_minute"))]
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.settings.politeness.rate = Some(rate);
@@ -47,6 +48,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets the least time between two starts at each domain, instead of the default second.
+    #[doc(alias("delay", "download_delay", "crawl_delay", "same_domain_delay_secs"))]
     #[must_use]
     pub fn spacing(mut self, spacing: Duration) -> Self {
         self.settings.politeness.spacing = Some(spacing);
@@ -54,6 +56,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets the most requests in flight at each domain, one by default; 0 is read as 1. See also [`rate`](Self::rate).
+    #[doc(alias("concurrent_requests_per_domain", "parallelism"))]
     #[must_use]
     pub fn per_domain(mut self, in_flight: u32) -> Self {
         self.settings.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
@@ -61,6 +64,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Sets the most pages in flight in total, 64 by default; 0 is read as 1.
+    #[doc(alias("concurrent_requests", "max_concurrency"))]
     #[must_use]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
@@ -70,6 +74,7 @@ impl<S: Spider> Crawler<S> {
     /// Searches for each domain's limit: starts at the given rate, raises it until the domain refuses, and settles just
     /// below. Only for your own sites, or with permission, since it provokes refusals. Each domain's limit is kept as
     /// long as the crawl runs, at about a kilobyte.
+    #[doc(alias("autothrottle_enabled", "auto_throttle"))]
     #[must_use]
     pub fn adaptive(mut self) -> Self {
         self.settings.adaptive = true;
@@ -77,6 +82,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Neither requests nor obeys robots.txt: for your own sites.
+    #[doc(alias("robotstxt_obey", "ignore_robots_txt", "respect_robots_txt_file"))]
     #[must_use]
     pub fn ignore_robots(mut self) -> Self {
         self.settings.politeness.robots = RobotsPolicy::Ignore;
@@ -114,6 +120,7 @@ impl<S: Spider> Crawler<S> {
     /// let crawler = crawler.retry(Retry::attempts(5));
     /// # }
     /// ```
+    #[doc(alias("retry_times", "max_request_retries"))]
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.settings.retry = retry;

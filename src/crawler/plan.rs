@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{Crawler, OpenFrontier, sessions::who_logs_in, team::TeamFiles};
+use super::{Crawler, OpenFrontier, fetchers::FileParts, sessions::who_logs_in};
 use crate::{
     capacity::Capacity,
     clock,
@@ -20,7 +20,7 @@ use crate::{
     file_store::FileStore,
     frontier::candidate::SeedMaker,
     middleware::{AnyMiddleware, with_headers},
-    order::Order,
+    order::{Order, Ranking},
     pipeline::Pipeline,
     request::Request,
     response::conversion::Conversions,
@@ -28,7 +28,13 @@ use crate::{
     settings::{NamedDomains, Settings},
     sitemaps::SitemapRule,
     spider::Spider,
-    transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
+    text::masked::masked,
+    transport::{
+        SharedTransport,
+        credentials::OriginCredentials,
+        open_files,
+        response_store::{Purpose, ResponseStore},
+    },
     user_agent,
     validation::Validators,
     warc::Archive,
@@ -59,7 +65,7 @@ pub(super) struct Plan<S: Spider> {
     pub archive: Option<Archive>,
     pub pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     /// The folder for files, and who waits for them.
-    pub files: TeamFiles,
+    pub files: FileParts,
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
@@ -88,11 +94,11 @@ impl<S: Spider> Crawler<S> {
             log_in,
             sitemap_rule,
             conversions,
-            validators,
+            mut validators,
             steps,
             best_first,
             pipelines,
-            file_fields,
+            mut file_fields,
             conducts,
             capacity,
             cluster: _,
@@ -107,12 +113,21 @@ impl<S: Spider> Crawler<S> {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }
         settings.refuse_feeds()?;
+        if !validators.iter().any(|validator| validator.counts_fields()) {
+            validators.extend(pipelines.iter().find_map(|pipeline| pipeline.fields()));
+        }
         if best_first.is_some() {
             settings.order = Order::Found;
         }
         if !file_fields.is_empty() && settings.files.dir.is_none() {
             let why = "items have files, and there is no folder for them; add .files(\"folder\")";
             return Err(Error::setting("files.dir", why));
+        }
+        if file_fields.is_empty()
+            && settings.files.dir.is_some()
+            && let Some(each) = spider.each_file()
+        {
+            file_fields.add_by_type(each);
         }
         let domains = NamedDomains::new(&settings.domains, &settings.politeness.domain_key)?;
         domains.apply_to(&mut settings)?;
@@ -122,6 +137,7 @@ impl<S: Spider> Crawler<S> {
         if clock::is_virtual() {
             settings.fit_virtual_time()?;
         }
+        settings.refuse_private(&seeds)?;
         let said = said_to(&seeds, &user_agent)?;
         let blocks_fetchers = log_in.is_some() || !layers.is_empty() || middleware.iter().any(AnyMiddleware::is_async);
         // Before any thread is started: the runtime of one that gets no files panics.
@@ -147,6 +163,7 @@ impl<S: Spider> Crawler<S> {
             Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
             None => fetch,
         };
+        let ranking = Ranking { rules: settings.priorities.clone().into(), best_first };
         let store = FileStore::open(&settings.files, clock::wall())?;
         Ok(Plan {
             spider: Arc::new(spider),
@@ -154,7 +171,7 @@ impl<S: Spider> Crawler<S> {
             seeds,
             settings,
             domains,
-            seed_maker: SeedMaker { identity, best_first },
+            seed_maker: SeedMaker { identity, ranking },
             open: frontier,
             sitemap_rule,
             fetch,
@@ -166,7 +183,7 @@ impl<S: Spider> Crawler<S> {
             responses,
             archive,
             pipelines,
-            files: TeamFiles { store, desk: Arc::default() },
+            files: FileParts { store, pending: Arc::default() },
             conducts,
             streams: Arc::default(),
             capacity,
@@ -203,6 +220,19 @@ impl Settings {
         }
         self.threads = 1;
         self.max_time.get_or_insert(MAX_VIRTUAL);
+        Ok(())
+    }
+
+    /// Refuses seeds that say by themselves that they lead into a private network, unless nothing is connected to.
+    fn refuse_private(&self, seeds: &[Request]) -> Result<()> {
+        let store = self.transport.response_store.as_ref();
+        if store.is_some_and(|store| store.purpose == Purpose::Replay) {
+            return Ok(());
+        }
+        for Request { url, .. } in seeds {
+            let refused = self.transport.guard.check_url(url);
+            refused.map_err(|refused| Error::Url { text: masked(url.as_str()), why: refused.to_string() })?;
+        }
         Ok(())
     }
 

@@ -32,7 +32,7 @@ use crate::{
         stack::FetchStack,
     },
     outcome::{FetchError, local_fault::LocalFault},
-    permit::{Permit, Released, Tenancy},
+    permit::{Permit, Tenancy},
     politeness::limits::Limits,
     rate::Rate,
     request::{Kind, Request},
@@ -91,12 +91,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-
 /// Gates by host, with one request at a time each, like the registry.
 struct Gates(Mutex<HashMap<String, Arc<Tenancy>>>, Tenant);
 
@@ -110,7 +104,7 @@ impl Gates {
     fn gate(&self, url: &Url) -> Arc<Tenancy> {
         let host = url.host_str().unwrap().to_owned();
         let terms = Terms::of(Limits::rate(Rate::UNLIMITED));
-        let open = || self.1.join(&Domain::new(&host), terms, Arc::new(Nobody), clock::now());
+        let open = || self.1.join(&Domain::new(&host), terms, Arc::new(()), clock::now());
         lock(&self.0).entry(host.clone()).or_insert_with(open).clone()
     }
 
@@ -128,7 +122,7 @@ impl Permits for Gates {
                 let now = clock::now();
                 match gate.grant(now, now) {
                     Ok(permit) => return Some(permit),
-                    Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
+                    Err(Refusal::NotBefore(at) | Refusal::OtherTenant(at) | Refusal::Lapsed(at)) => {
                         tokio::time::sleep_until(at.into()).await
                     }
                     Err(Refusal::Full) => tokio::task::yield_now().await,

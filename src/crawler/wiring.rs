@@ -13,8 +13,8 @@ use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     OpenFrontier,
+    fetchers::{FetcherParts, Pipelines, Reports, factory},
     plan::Plan,
-    team::{Pipelines, Reports, Team, fetchers},
 };
 use crate::{
     clock,
@@ -39,7 +39,7 @@ use crate::{
         readers::{page::PageRules, sitemap::SitemapSettings},
         redirect::RedirectRules,
     },
-    file_store::desk::{Both, FileDesk},
+    file_store::pending_files::{PagesAndFiles, PendingFiles},
     files::Files,
     frontier::{
         Frontier,
@@ -173,23 +173,23 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
-    let has_unnamed_files = settings.files.dir.is_some() && items.files.is_empty();
-    let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
+    let has_unnamed_files = settings.files.dir.is_some() && !items.files.are_named();
+    let (submissions, pending) = (Arc::new(Submissions::default()), files.pending.clone());
     let scheduler = Scheduler::create({
         let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
-            let SeedMaker { identity, best_first } = seed_maker.clone();
+            let SeedMaker { identity, ranking } = seed_maker.clone();
             let (notices, politeness) = (Arc::new(Notices(context.address())), Arc::new(settings.politeness.clone()));
             let (tells_politeness, told) = watch::channel(politeness.clone());
             let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
-            let hire = fetchers(
-                Team {
+            let start_fetcher = factory(
+                FetcherParts {
                     rules: Arc::new(PageRules {
                         spider,
                         identity: identity.clone(),
                         seen_cache: seen_cache.clone(),
-                        best_first,
+                        ranking,
                         items,
                         conversions,
                         scanner: scanner(&settings).robot(product_token(&user_agent)),
@@ -219,14 +219,14 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                 domains: paced_domains(politeness, &conducts, notices.clone(), settings.adaptive),
                 robots: RobotsFiles::new(product_token(&user_agent)),
                 sitemaps: sitemap_files(&settings, &identity),
-                pool: Pool::new(settings.threads, hire),
+                pool: Pool::new(settings.threads, start_fetcher),
                 returned: notices,
                 log: log.is_some(),
                 streams,
                 admission: admission(&settings, &domains, queue_bounds(&settings, has_state), seen_cache, &identity),
                 politeness: tells_politeness,
             });
-            tell_who_waits(&mut crawl, submissions, desk, &settings.files);
+            tell_who_waits(&mut crawl, submissions, pending, &settings.files);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.begin(seeds, clock::now());
@@ -271,22 +271,24 @@ fn started<S: Spider>(
         outputs: outputs.clone(),
         named_fields: named_fields.clone(),
     };
+    // What a check has found of an output holds when it is opened.
+    let starts: Vec<_> = (0..pipelines.len()).map(start).collect();
     // All are checked before the first is emptied.
-    for (number, recipe) in pipelines.iter().enumerate() {
-        Supervisor::check(&**recipe, start(number))?;
+    for (recipe, start) in pipelines.iter().zip(&starts) {
+        Supervisor::check(&**recipe, start.clone())?;
     }
     settings.log.as_deref().map_or(Ok(()), |path| CrawlLog::check(path, &outputs))?;
     steps.check(folder.map(|folder| &**folder), &outputs)?;
-    let pipelines = pipelines.into_iter().enumerate();
-    let started = pipelines.map(|(number, recipe)| Supervisor::start(recipe, start(number), settings.pipeline_timeout));
+    let pipelines = pipelines.into_iter().zip(starts);
+    let started = pipelines.map(|(recipe, start)| Supervisor::start(recipe, start, settings.pipeline_timeout));
     let started = started.collect::<Result<Vec<_>>>()?;
     steps.open(folder.map(|folder| &**folder), goes_on)?;
     Ok(started.into())
 }
 
-fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, desk: Arc<FileDesk>, files: &Files) {
-    crawl.tell(Arc::new(Both(pages, desk.clone())));
-    crawl.wait_for_files(FileWaits { desk, max_pages: files.max_waiting_pages, max_wait: files.max_time });
+fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, pending: Arc<PendingFiles>, files: &Files) {
+    crawl.set_submissions(Arc::new(PagesAndFiles(pages, pending.clone())));
+    crawl.wait_for_files(FileWaits { pending, max_pages: files.max_waiting_pages, max_wait: files.max_time });
 }
 
 fn state_report(settings: &Settings, resumed: &Resumed) -> Option<StateReport> {
@@ -315,7 +317,11 @@ fn open_frontier(
         ("recrawl", format!("{:?}", settings.recrawl)),
         (
             durable::ORDER,
-            if seed_maker.best_first.is_some() { "best first".to_owned() } else { format!("{:?}", settings.order) },
+            if seed_maker.ranking.best_first.is_some() {
+                "best first".to_owned()
+            } else {
+                format!("{:?}", settings.order)
+            },
         ),
         (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
         (durable::IDENTITY, seed_maker.identity.name().to_owned()),

@@ -22,7 +22,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// One of them cannot be made, or cannot be synced.
-#[cfg(feature = "disk")]
 pub(crate) fn make_synced(folder: &Path) -> io::Result<()> {
     if folder.is_dir() || folder.as_os_str().is_empty() {
         return Ok(());

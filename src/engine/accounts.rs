@@ -9,7 +9,7 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::{ends::Ends, frequent::Frequent, log_line::LogLine};
+use super::{ends::Ends, frequent::Frequent, log_in_pages::LogInPages, log_line::LogLine};
 use crate::{
     clock,
     conduct::{cooling::CoolingCause, throttle::Evidence},
@@ -22,7 +22,10 @@ use crate::{
     frontier::durable,
     outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
-    stats::{DomainStats, Failure, FirstFailure, Ledger, MAX_FAILURES_LISTED, Outage, Progress, Stats, count::Count},
+    stats::{
+        DomainStats, Failure, FirstFailure, Ledger, MAX_FAILURES_LISTED, Outage, Progress, RedirectTarget, Stats,
+        count::Count,
+    },
     warnings::Warnings,
 };
 
@@ -38,6 +41,8 @@ pub struct Accounts {
     failures: VecDeque<Failure>,
     /// The targets of redirects to URLs that were seen before.
     redirects_to_seen: Frequent,
+    /// The pages to log in at that others redirect to.
+    log_in_pages: LogInPages,
     /// The counts of earlier processes.
     counts_before: BTreeMap<String, u64>,
     /// The pages among them.
@@ -192,6 +197,8 @@ impl Accounts {
     }
 
     fn enter_page(&mut self, ended: &RequestEnded<'_>) {
+        // They are written, whatever becomes of their page.
+        self.stats.items += ended.items;
         if !self.enter_sent(ended) {
             return;
         }
@@ -202,7 +209,6 @@ impl Accounts {
         if !self.is_over(ended.fate) {
             return;
         }
-        self.stats.items += ended.items;
         match ended.outcome {
             Outcome::Ok => {
                 self.stats.ledger.done += 1;
@@ -215,6 +221,7 @@ impl Accounts {
                 if *by == RedirectBy::Refresh {
                     self.add(Count::RedirectByRefresh, 1);
                 }
+                self.log_in_pages.note(&ended.request.url, to);
                 if ended.is_redirect_to_seen {
                     self.add(Count::RedirectAlreadySeen, 1);
                     self.redirects_to_seen.count(to);
@@ -408,6 +415,11 @@ impl Accounts {
     /// Returns the first URL that failed for each reason.
     pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
         self.first_failures.iter().map(|(count, first)| (reason_of(count), first.clone())).collect()
+    }
+
+    /// Returns the page to log in at that most pages redirect to.
+    pub fn log_in_page(&self) -> Option<RedirectTarget> {
+        self.log_in_pages.most()
     }
 
     /// Returns the latest failures, at most so many, the last one first.

@@ -347,15 +347,9 @@ mod tests {
         domain::DomainKey,
     };
 
-    struct Nobody;
-
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
-    }
-
     fn domains() -> Domains {
         let tenant = Conducts::new().tenant(&DomainKey::default());
-        Domains::new(Arc::new(Politeness::default()), tenant, Arc::new(Nobody), false)
+        Domains::new(Arc::new(Politeness::default()), tenant, Arc::new(()), false)
     }
 
     const S: Duration = Duration::from_secs(1);

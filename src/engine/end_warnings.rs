@@ -1,10 +1,12 @@
 //! EndWarnings: what the report of a finished crawl says of its limits, and warns of. Knows no queue.
 
+use url::Url;
+
 use crate::{
     outcome::DropReason,
     politeness::Politeness,
     report::Counted,
-    stats::{Stats, count::Count},
+    stats::{RedirectTarget, Stats, count::Count},
 };
 
 /// The most reasons that are named.
@@ -43,8 +45,25 @@ pub fn of_files(stats: &Stats) -> Option<String> {
     let is_idle = stats.items > 0 && stats.counts_below("files").is_empty();
     is_idle.then(|| {
         "there is a folder for files, and none was asked for; name the field of the items that has them, as in \
-         .files_of(|item| &mut item.images)"
+         .files_of(|item| &mut item.images), or give it the type `File` and call .files_of_items()"
             .to_owned()
+    })
+}
+
+/// The fewest redirects to a page to log in at that are warned of: a site with some pages for its customers has fewer.
+const LOG_INS_FROM: u64 = 10;
+
+/// Returns the warning that the session has expired, or never was: one page to log in at is what many others redirect to. It takes
+/// as many as a tenth of the pages.
+pub fn of_log_ins(stats: &Stats, log_in_page: Option<RedirectTarget>) -> Option<String> {
+    let RedirectTarget { url, times } = log_in_page?;
+    let path = Url::parse(&url).map_or_else(|_| "/login".to_owned(), |url| url.path().to_owned());
+    (times >= LOG_INS_FROM && times.saturating_mul(10) >= stats.pages()).then(|| {
+        format!(
+            "{times} URLs redirect to {url}, so their pages were not read: the session has expired, or nobody was logged \
+             in; .sessions(Sessions::new().blocked_at(\"{path}\")) takes a session for refused there and tries the page \
+             again, with .log_in(…) logged in anew"
+        )
     })
 }
 

@@ -30,7 +30,7 @@ pub struct Ends {
 struct Ended {
     /// The hash of the URL.
     key: u64,
-    how: How,
+    how: EndKind,
     /// Empty for a dropped URL: its reason is enough.
     word: Cow<'static, str>,
     detail: Option<Box<str>>,
@@ -42,7 +42,7 @@ struct Ended {
 
 /// How a URL ended.
 #[derive(Clone, Copy)]
-enum How {
+enum EndKind {
     Done,
     Failed,
     Dropped(DropReason),
@@ -77,7 +77,7 @@ impl Ends {
             Event::Failed { request, reason, detail, .. } => {
                 self.end(request, |Arriving { key, found_on }| Ended {
                     key,
-                    how: How::Failed,
+                    how: EndKind::Failed,
                     word: reason.into(),
                     detail: kept(detail.to_owned()),
                     attempts: 0,
@@ -93,9 +93,9 @@ impl Ends {
     fn request_ended(&mut self, ended: &RequestEnded<'_>) {
         let RequestEnded { outcome, attempt, time, .. } = *ended;
         let (how, word) = match (outcome, outcome.dropped()) {
-            (Outcome::Ok | Outcome::Redirect { .. }, _) => (How::Done, outcome.key()),
-            (_, None) => (How::Failed, outcome.key()),
-            (_, Some(reason)) => (How::Dropped(reason), ""),
+            (Outcome::Ok | Outcome::Redirect { .. }, _) => (EndKind::Done, outcome.key()),
+            (_, None) => (EndKind::Failed, outcome.key()),
+            (_, Some(reason)) => (EndKind::Dropped(reason), ""),
         };
         let detail = outcome.detail();
         self.end(ended.request, |Arriving { key, found_on }| Ended {
@@ -114,7 +114,7 @@ impl Ends {
         for DeadLetter { request, outcome, detail, .. } in failed {
             self.end(&request, |Arriving { key, found_on }| Ended {
                 key,
-                how: How::Failed,
+                how: EndKind::Failed,
                 word: outcome.into(),
                 detail: kept(detail),
                 attempts: 0,
@@ -190,8 +190,8 @@ impl Ends {
         let is_it = |number: &u32| of_number(*number).is_some_and(|ended| ended.key == key);
         let ended = of_number(*self.last.find(key, is_it)?)?;
         let outcome = match ended.how {
-            How::Done | How::Failed => ended.word.clone().into_owned(),
-            How::Dropped(reason) => reason.to_string(),
+            EndKind::Done | EndKind::Failed => ended.word.clone().into_owned(),
+            EndKind::Dropped(reason) => reason.to_string(),
         };
         let end = End {
             outcome,
@@ -201,9 +201,9 @@ impl Ends {
             found_on: ended.found_on.clone(),
         };
         Some(match ended.how {
-            How::Done => Whereabouts::Done(end),
-            How::Failed => Whereabouts::Failed(end),
-            How::Dropped(_) => Whereabouts::Dropped(end),
+            EndKind::Done => Whereabouts::Done(end),
+            EndKind::Failed => Whereabouts::Failed(end),
+            EndKind::Dropped(_) => Whereabouts::Dropped(end),
         })
     }
 
@@ -216,7 +216,7 @@ impl Ended {
     fn dropped(Arriving { key, found_on }: Arriving, reason: DropReason) -> Self {
         Self {
             key,
-            how: How::Dropped(reason),
+            how: EndKind::Dropped(reason),
             word: Cow::Borrowed(""),
             detail: None,
             attempts: 0,

@@ -92,9 +92,9 @@ impl Failures {
         unsent.into_iter().map(|visit| visit.leased).collect()
     }
 
-    /// Returns how many the spider is hearing of.
+    /// Returns of how many failures the spider is being notified.
     #[cfg(test)]
-    pub fn telling(&self) -> usize {
+    pub fn notifying(&self) -> usize {
         self.in_progress.len()
     }
 

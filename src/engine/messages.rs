@@ -92,8 +92,8 @@ impl Handler<Fetched> for Scheduler {
             for visit in fetched.visits {
                 scheduler.crawl.ended(visit, now, clock::wall());
             }
-            for told in fetched.told {
-                scheduler.crawl.told(told, now, clock::wall());
+            for notified in fetched.notified {
+                scheduler.crawl.notified(notified, now, clock::wall());
             }
         });
     }

@@ -8,7 +8,7 @@
 //!                     │                     │ Domains, Budget, RobotsFiles, SitemapFiles, Ruled
 //!                     │                     └ LocalOutage: holds all back while this machine is at fault
 //!                     ├─ Draining: the queues of given-up domains
-//!                     ├─ Failures: what is over, until the spider has heard of it
+//!                     ├─ Failures: what is over, until the spider is notified
 //!                     ├─ Durability: what to store, and what waits for the store
 //!                     └─ Accounts: ledger, counts, crawl log and streams, all derived from events
 //! ```
@@ -36,7 +36,7 @@ mod ruled;
 mod draining;
 mod failures;
 mod resting;
-mod refused;
+mod refused_requests;
 mod durability;
 mod past;
 mod question;
@@ -44,7 +44,8 @@ mod ends;
 mod end_warnings;
 mod frequent;
 mod accounts;
-pub mod log_line;
+pub mod log_in_pages;
+mod log_line;
 
 pub use self::{
     durability::MAX_QUESTIONS,

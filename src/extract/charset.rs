@@ -12,7 +12,7 @@ use super::prescan;
 
 /// Hints for the charset of a page, in addition to its bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Clues<'a> {
+pub struct CharsetHints<'a> {
     /// The charset in the header, by [`named`].
     pub header: Option<&'static Encoding>,
     /// Whether it is HTML, where `<meta>` can specify one.
@@ -34,7 +34,7 @@ const AROUND: usize = 64;
 /// ignored, and invalid bytes become U+FFFD.
 ///
 /// Text that is UTF-8 already is the body itself, and read once.
-pub fn decode(body: &Bytes, clues: Clues<'_>) -> (ByteString, &'static str) {
+pub fn decode(body: &Bytes, clues: CharsetHints<'_>) -> (ByteString, &'static str) {
     let (encoding, bytes) = match Encoding::for_bom(body) {
         Some((encoding, length)) => (Some(encoding), body.slice(length..)),
         None => (declared(body, clues), body.clone()),
@@ -60,7 +60,7 @@ pub fn named(label: &str) -> Option<&'static Encoding> {
 }
 
 /// Returns the encoding given by the header or the page.
-fn declared(bytes: &[u8], clues: Clues<'_>) -> Option<&'static Encoding> {
+fn declared(bytes: &[u8], clues: CharsetHints<'_>) -> Option<&'static Encoding> {
     let by_meta = || if clues.is_html { prescan::meta(bytes) } else { None };
     clues.header.or_else(by_meta).or_else(|| prescan::xml_declaration(bytes))
 }
@@ -130,15 +130,15 @@ mod tests {
     const CHINESE: &str = "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。寒来暑往，秋收冬藏。我们的网站今天更新了。";
     const KOREAN: &str = "키스의 고유조건은 입술끼리 만나야 하고 특별한 기술은 필요치 않다. 대한민국의 국민입니다.";
 
-    const HTML: Clues<'static> = Clues { header: None, is_html: true, tld: None };
+    const HTML: CharsetHints<'static> = CharsetHints { header: None, is_html: true, tld: None };
 
-    fn decode(bytes: &[u8], clues: Clues<'_>) -> (String, &'static str) {
+    fn decode(bytes: &[u8], clues: CharsetHints<'_>) -> (String, &'static str) {
         let (text, name) = super::decode(&Bytes::copy_from_slice(bytes), clues);
         (text.to_string(), name)
     }
 
-    fn with_header(label: &str) -> Clues<'static> {
-        Clues { header: named(label), ..HTML }
+    fn with_header(label: &str) -> CharsetHints<'static> {
+        CharsetHints { header: named(label), ..HTML }
     }
 
     fn encoded(text: &str, encoding: &'static Encoding) -> Vec<u8> {
@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(decode(&bytes, HTML), (text.into(), name), "by its looks");
             let page = [format!("<meta charset={name}>").as_bytes(), &bytes].concat();
             assert_eq!(decode(&page, HTML), (format!("<meta charset={name}>{text}"), name));
-            let as_text = decode(&page, Clues::default()).0;
+            let as_text = decode(&page, CharsetHints::default()).0;
             assert!(as_text.ends_with(text), "a meta is one in HTML only, and here it tells the truth anyway");
         }
         let escapes = encoded(JAPANESE, ISO_2022_JP);
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn valid_utf_8_is_borrowed_and_needs_no_name() {
         for (bytes, clues) in [
-            ("plain", Clues::default()),
+            ("plain", CharsetHints::default()),
             (RUSSIAN, HTML),
             (JAPANESE, with_header("utf-8")),
             ("\u{feff}маркер", with_header("windows-1251")),
@@ -241,19 +241,19 @@ mod tests {
     fn a_host_name_may_decide_and_cannot_break_the_detector() {
         let bytes = encoded("Привет", WINDOWS_1251);
         for tld in ["ru", "xn--p1ai", "RU", "1]", "é", "", "a.b"] {
-            decode(&bytes, Clues { tld: Some(tld), ..HTML });
+            decode(&bytes, CharsetHints { tld: Some(tld), ..HTML });
         }
-        assert_eq!(decode(&bytes, Clues { tld: Some("ru"), ..HTML }), ("Привет".into(), "windows-1251"));
+        assert_eq!(decode(&bytes, CharsetHints { tld: Some("ru"), ..HTML }), ("Привет".into(), "windows-1251"));
     }
 
     #[test]
     fn xml_names_its_encoding_also_where_it_is_no_html() {
         let page = [b"<?xml version='1.0' encoding='windows-1251'?>", &encoded("<a>да</a>", WINDOWS_1251)[..]].concat();
-        let (text, name) = decode(&page, Clues::default());
+        let (text, name) = decode(&page, CharsetHints::default());
         assert_eq!(name, "windows-1251");
         assert!(text.ends_with("<a>да</a>"));
         let utf16: Vec<u8> = "<?xml version='1.0'?><a>да</a>".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(decode(&utf16, Clues::default()), ("<?xml version='1.0'?><a>да</a>".into(), "UTF-16BE"));
+        assert_eq!(decode(&utf16, CharsetHints::default()), ("<?xml version='1.0'?><a>да</a>".into(), "UTF-16BE"));
     }
 
     proptest::proptest! {
@@ -264,9 +264,9 @@ mod tests {
             label in "(utf-?8|utf-16(le|be)?|gb(k|2312|18030)|big5|shift_jis|euc-(jp|kr)|iso-2022-jp|windows-125[0-8]|x-user-defined|replacement|[a-z0-9-]{0,8})",
             is_html: bool,
         ) {
-            let clues = Clues { header: named(&label), is_html, tld: Some("ru") };
+            let clues = CharsetHints { header: named(&label), is_html, tld: Some("ru") };
             let (text, _) = decode(&bytes, clues);
-            let (again, name) = decode(text.as_bytes(), Clues { header: named("utf-8"), ..Clues::default() });
+            let (again, name) = decode(text.as_bytes(), CharsetHints { header: named("utf-8"), ..CharsetHints::default() });
             let plain = text.trim_start_matches('\u{feff}');
             proptest::prop_assert_eq!(again.trim_start_matches('\u{feff}'), plain);
             proptest::prop_assert_eq!(name, "UTF-8");

@@ -82,6 +82,12 @@ impl<'a> ContentType<'a> {
         Self { essence, charset }
     }
 
+    /// Borrows nothing any more.
+    pub(crate) fn into_owned(self) -> ContentType<'static> {
+        let Self { essence, charset } = self;
+        ContentType { essence: essence.into_owned().into(), charset: charset.map(|name| name.into_owned().into()) }
+    }
+
     /// Tells whether this is an HTML page, including XHTML.
     pub fn is_html(&self) -> bool {
         matches!(&*self.essence, "text/html" | "application/xhtml+xml")

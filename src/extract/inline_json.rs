@@ -1,5 +1,7 @@
 //! Inline JSON: the data that a page's scripts have under a name, as `__NEXT_DATA__`. Runs no script.
 
+use std::borrow::Cow;
+
 use serde_json::{Deserializer, Value};
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     select::{Document, Element},
     selector_error::SelectorError,
 };
+use crate::text::json::without_lone_surrogates;
 
 /// The longest JSON that is parsed, in bytes. Its values take about ten times as much memory.
 pub const MAX_INLINE_JSON: usize = 8 << 20;
@@ -83,7 +86,11 @@ fn first_value(text: &str) -> Result<Value, String> {
     let whole = prefix(text, MAX_INLINE_JSON);
     let quoted = whole.strip_prefix("JSON.parse(").and_then(|inside| string_literal(inside.trim_start()));
     let json = quoted.as_deref().unwrap_or(whole);
-    let value = Deserializer::from_str(json).into_iter::<Value>().next().unwrap_or(Ok(Value::Null));
+    let first = |text: &str| Deserializer::from_str(text).into_iter::<Value>().next().unwrap_or(Ok(Value::Null));
+    let value = first(json).or_else(|error| match without_lone_surrogates(json) {
+        Cow::Owned(text) => first(&text),
+        Cow::Borrowed(_) => Err(error),
+    });
     let is_cut = whole.len() < text.len();
     value.map_err(|error| if is_cut { format!("it is longer than {MAX_INLINE_JSON} bytes") } else { error.to_string() })
 }
@@ -161,6 +168,8 @@ mod tests {
             let page = Document::parse(&format!("<script>{script}</script>"));
             assert_eq!(page.inline_json("DATA").unwrap(), json!({"a": 1}), "{script}");
         }
+        let cut = Document::parse(r#"<script>DATA = {"name": "tea \ud83c"}; more()</script>"#);
+        assert_eq!(cut.inline_json("DATA").unwrap(), json!({"name": "tea \u{fffd}"}));
     }
 
     #[test]

@@ -36,11 +36,11 @@ use super::Simhash;
 #[derive(Clone, Debug)]
 pub struct NearDuplicates {
     distance: u32,
-    known: Arc<Mutex<Known>>,
+    recent: Arc<Mutex<RecentPages>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct RecentPages {
     max: usize,
     /// The number of the oldest page that is remembered.
     first: u64,
@@ -72,8 +72,8 @@ impl Default for NearDuplicates {
 impl NearDuplicates {
     /// Remembers the last `pages` pages, each in about 250 bytes with its URL. Hashes are near if at most three bits differ.
     pub fn new(pages: usize) -> Self {
-        let known = Known { max: pages.max(1), first: 0, pages: VecDeque::new(), by_block: Default::default() };
-        Self { distance: MAX_DISTANCE, known: Arc::new(Mutex::new(known)) }
+        let recent = RecentPages { max: pages.max(1), first: 0, pages: VecDeque::new(), by_block: Default::default() };
+        Self { distance: MAX_DISTANCE, recent: Arc::new(Mutex::new(recent)) }
     }
 
     /// Sets how many bits may differ, at most three; with 0, only the same words in the same order are the same page.
@@ -86,12 +86,12 @@ impl NearDuplicates {
     /// Returns the URL of an earlier page that nearly has this hash, the nearest one; else remembers this page. The page of
     /// the same URL is none: it may be read again.
     pub fn find_or_add(&self, hash: Simhash, url: &str) -> Option<Arc<str>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.nearest(hash, self.distance) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        match recent.nearest(hash, self.distance) {
             Some((_, earlier)) if *earlier == *url => None,
             Some((_, earlier)) => Some(earlier),
             None => {
-                known.add(hash, url.into());
+                recent.add(hash, url.into());
                 None
             }
         }
@@ -99,7 +99,7 @@ impl NearDuplicates {
 
     /// Returns how many pages are remembered.
     pub fn len(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).pages.len()
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).pages.len()
     }
 
     /// Tells whether no page is remembered.
@@ -108,7 +108,7 @@ impl NearDuplicates {
     }
 }
 
-impl Known {
+impl RecentPages {
     fn nearest(&self, hash: Simhash, distance: u32) -> Option<(u32, Arc<str>)> {
         let same_block =
             self.by_block.iter().zip(blocks(hash)).filter_map(|(pages, block)| pages.get(&block)).flatten();
@@ -159,11 +159,11 @@ mod tests {
 
     #[test]
     fn every_hash_within_the_distance_is_found_and_no_other() {
-        let known = NearDuplicates::new(10_000);
+        let recent = NearDuplicates::new(10_000);
         let mut random = fastrand::Rng::with_seed(1);
         let hashes: Vec<_> = (0..2_000).map(|_| Simhash(random.u64(..))).collect();
         for (number, hash) in hashes.iter().enumerate() {
-            assert_eq!(known.find_or_add(*hash, &number.to_string()), None);
+            assert_eq!(recent.find_or_add(*hash, &number.to_string()), None);
         }
         for (number, hash) in hashes.iter().enumerate() {
             let changed = |bits: usize| {
@@ -171,26 +171,26 @@ mod tests {
                 Simhash(places.into_iter().fold(hash.0, |hash, place| hash ^ 1 << place))
             };
             for bits in 0..=3 {
-                let found = known.find_or_add(changed(bits), "new");
+                let found = recent.find_or_add(changed(bits), "new");
                 assert_eq!(found.as_deref(), Some(&*number.to_string()), "{bits} bits of {number}");
             }
-            let lenient = known.known.lock().unwrap().nearest(changed(4), 3);
+            let lenient = recent.recent.lock().unwrap().nearest(changed(4), 3);
             assert_eq!(lenient, None, "four bits of {number}");
         }
-        assert_eq!(known.find_or_add(hashes[7], "7"), None, "it is the same page");
-        assert!(known.clone().distance(0).find_or_add(Simhash(hashes[7].0 ^ 1), "8").is_none());
+        assert_eq!(recent.find_or_add(hashes[7], "7"), None, "it is the same page");
+        assert!(recent.clone().distance(0).find_or_add(Simhash(hashes[7].0 ^ 1), "8").is_none());
     }
 
     #[test]
     fn only_the_last_pages_are_remembered_and_nothing_else_is_kept() {
-        let known = NearDuplicates::new(100);
+        let recent = NearDuplicates::new(100);
         let mut random = fastrand::Rng::with_seed(2);
         let hashes: Vec<_> = (0..5_000).map(|_| Simhash(random.u64(..))).collect();
         for (number, hash) in hashes.iter().enumerate() {
-            known.find_or_add(*hash, &number.to_string());
+            recent.find_or_add(*hash, &number.to_string());
         }
-        assert_eq!(known.len(), 100);
-        let inside = known.known.lock().unwrap();
+        assert_eq!(recent.len(), 100);
+        let inside = recent.recent.lock().unwrap();
         let places: usize = inside.by_block.iter().flat_map(HashMap::values).map(VecDeque::len).sum();
         assert!(places <= BLOCKS * 100, "{places}");
         assert!(inside.nearest(hashes[0], 3).is_none() && inside.nearest(hashes[4_999], 3).is_some());
@@ -198,12 +198,12 @@ mod tests {
 
     #[test]
     fn hashes_with_one_and_the_same_block_do_not_make_the_search_long() {
-        let known = NearDuplicates::new(100_000);
+        let recent = NearDuplicates::new(100_000);
         for number in 0..20_000_u64 {
             // Far from each other, but for the lowest block.
-            known.find_or_add(Simhash(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) << 16), &number.to_string());
+            recent.find_or_add(Simhash(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) << 16), &number.to_string());
         }
-        let inside = known.known.lock().unwrap();
+        let inside = recent.recent.lock().unwrap();
         assert!(inside.by_block.iter().flat_map(HashMap::values).all(|pages| pages.len() <= MAX_OF_BLOCK));
     }
 }

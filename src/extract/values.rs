@@ -1,6 +1,6 @@
 //! Values: what the text and the attributes of elements stand for: URLs and numbers.
 
-use std::error::Error;
+use std::{any::Any, error::Error};
 
 use serde_json::Value;
 use url::Url;
@@ -209,6 +209,12 @@ pub trait FromText: Sized {
     /// As [`from_text`](FromText::from_text).
     fn from_json(value: &Value) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Self::from_text(&value.to_string())
+    }
+
+    /// Returns itself, if it is a file that a crawl may download.
+    #[doc(hidden)]
+    fn as_file(&mut self) -> Option<&mut dyn Any> {
+        None
     }
 }
 

@@ -187,6 +187,7 @@ impl Feed {
 
     /// Writes these fields alone, in this order. A name with dots is that of a field within a field: `price.amount`. In
     /// formats with columns these are the columns. The report warns of a field that no item has.
+    #[doc(alias = "feed_export_fields")]
     #[must_use]
     pub fn fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.fields = names.into_iter().map(Into::into).collect();
@@ -224,6 +225,7 @@ impl Feed {
     }
 
     /// Goes on in a new file after so many items, so many bytes, or so much time.
+    #[doc(alias = "feed_export_batch_item_count")]
     #[must_use]
     pub fn roll(mut self, roll: Roll) -> Self {
         self.roll = roll;

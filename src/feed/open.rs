@@ -66,13 +66,13 @@ impl Feed {
             let sink = Self { spool: Some(temporary.path()), ..self.clone() }.open_for(spider, opening, syncs)?;
             return Ok(Box::new(Spooled { sink, temporary }));
         }
-        let sink: Box<dyn Sink> = match self.place(spider)? {
-            Place::Several(names, bucket) => {
+        let sink: Box<dyn Sink> = match self.resolve(spider)? {
+            ResolvedTarget::Several(names, bucket) => {
                 let (feed, spider) = (self.clone(), spider.to_owned());
                 Box::new(Named::new(NamedFeed { feed, names, spider, opening, syncs, bucket })?)
             }
-            Place::Object(bucket, file) => bucket.open_file(self, &file, opening, syncs)?,
-            Place::One(target) => self.open_at(&target, opening, syncs)?,
+            ResolvedTarget::Object(bucket, file) => bucket.open_file(self, &file, opening, syncs)?,
+            ResolvedTarget::One(target) => self.open_at(&target, opening, syncs)?,
         };
         if self.fields.is_empty() { Ok(sink) } else { Ok(Box::new(Selecting { fields: self.fields.clone(), sink })) }
     }
@@ -96,14 +96,14 @@ impl Feed {
         if let Some(spool) = &self.spool {
             check_folder_to_be(spool).map_err(|source| Error::file(spool, source))?;
         }
-        match self.place(spider)? {
-            Place::Several(names, bucket) => {
+        match self.resolve(spider)? {
+            ResolvedTarget::Several(names, bucket) => {
                 outputs.take_name(&self.to, self.to.clone())?;
                 let (feed, spider) = (self.clone(), spider.to_owned());
                 Named::check(NamedFeed { feed, names, spider, opening, syncs, bucket })
             }
-            Place::Object(..) => outputs.take_name(&self.to, self.to.clone()),
-            Place::One(target) => {
+            ResolvedTarget::Object(..) => outputs.take_name(&self.to, self.to.clone()),
+            ResolvedTarget::One(target) => {
                 match (&target, self.written_as()?) {
                     // Several tables may be in one database, and several feeds write to one table.
                     (Target::File(_), Format::Sqlite) => {}
@@ -115,27 +115,29 @@ impl Feed {
         }
     }
 
-    fn place(&self, spider: &str) -> Result<Place, Error> {
+    fn resolve(&self, spider: &str) -> Result<ResolvedTarget, Error> {
         let fill = |names: &Names| {
             names.fill(&Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider })
         };
         Ok(match (self.names()?, self.target()?) {
             (Some(names), Target::File(path)) if names.are_filled() => {
                 let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
-                Place::Several(names, None)
+                ResolvedTarget::Several(names, None)
             }
             (_, Target::Bucket(location)) => {
                 let spool = self.spool.as_deref().unwrap_or(Path::new(""));
                 let bucket = Bucket::open(&location, spool, self.upload_time())?;
                 let names = bucket.names(&location.key)?;
                 if names.are_filled() {
-                    Place::Several(names, Some(bucket))
+                    ResolvedTarget::Several(names, Some(bucket))
                 } else {
-                    Place::Object(bucket, fill(&names).into())
+                    ResolvedTarget::Object(bucket, fill(&names).into())
                 }
             }
-            (Some(names), Target::File(path)) if path == self.to => Place::One(Target::File(fill(&names).into())),
-            (_, target) => Place::One(target),
+            (Some(names), Target::File(path)) if path == self.to => {
+                ResolvedTarget::One(Target::File(fill(&names).into()))
+            }
+            (_, target) => ResolvedTarget::One(target),
         })
     }
 
@@ -238,7 +240,7 @@ impl Feed {
 }
 
 /// Where the records of a feed go.
-enum Place {
+enum ResolvedTarget {
     /// To several files, of a bucket or of this machine.
     Several(Names, Option<Arc<Bucket>>),
     /// To one object, which is gathered in a file.
@@ -270,7 +272,7 @@ impl Text<'_> {
     }
 
     fn check<L: Layout>(self, path: &Path, layout: L) -> Result<(), Error> {
-        TextSink::check(path, layout, self.codec, self.opening)
+        TextSink::check(path, layout, self.codec, self.opening, &self.streams.ends)
     }
 
     fn file<L: Layout>(&self, path: &Path, layout: L) -> Result<TextSink<L>, Error> {

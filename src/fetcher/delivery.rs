@@ -56,21 +56,33 @@ pub struct Delivered {
     pub counts: Vec<Count>,
 }
 
-/// Delivers the items of a page.
+/// Delivers the items of a page. Returns what was delivered, also if the page ends with an outcome of its own for the sake
+/// of the others.
 ///
 /// An item whose key belongs to an undelivered item of another page is delivered in a later round. The page holds no
 /// keys while it waits for that, so two pages never wait for each other.
-///
-/// # Errors
-/// The page ends with this outcome.
 pub async fn deliver<S: Spider>(
+    ready: Result<Ready<S::Item>, PipelineError>,
+    request: &Request,
+    context: &VisitContext<S>,
+) -> (Delivered, Result<(), Outcome>) {
+    let mut delivered = Delivered::default();
+    let all = match ready {
+        Ok(ready) => deliver_all(ready, request, context, &mut delivered).await,
+        Err(refused) => Err(refused.into()),
+    };
+    (delivered, all)
+}
+
+async fn deliver_all<S: Spider>(
     mut ready: Ready<S::Item>,
     request: &Request,
     context: &VisitContext<S>,
-) -> Result<Delivered, Outcome> {
+    delivered: &mut Delivered,
+) -> Result<(), Outcome> {
     let submission = request.submission().filter(|id| context.submissions.has(*id));
     let url: Arc<str> = request.url.as_str().into();
-    let (mut delivered, mut whole) = (Delivered::default(), Vec::new());
+    let mut whole = Vec::new();
     loop {
         let Ready { items: Stepped { passed, waiting, left_out }, files } = ready;
         for why in &left_out {
@@ -86,12 +98,13 @@ pub async fn deliver<S: Spider>(
             context.turn_end.come().await;
         }
         // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are written.
-        let taken = all(join_all(deliveries).await)?;
-        for (scraped, taken) in scraped.into_iter().zip(taken) {
-            if delivered.count(&taken) && submission.is_some() {
+        let taken = join_all(deliveries).await;
+        for (scraped, taken) in scraped.into_iter().zip(&taken) {
+            if taken.as_ref().is_ok_and(|taken| delivered.count(taken)) && submission.is_some() {
                 whole.push(scraped.item);
             }
         }
+        all(taken)?;
         if waiting.is_empty() {
             break;
         }
@@ -100,7 +113,7 @@ pub async fn deliver<S: Spider>(
     if let Some(id) = submission {
         context.submissions.keep(id, url, whole);
     }
-    Ok(delivered)
+    Ok(())
 }
 
 /// Waits for the items on their way that have the keys of these, and takes these through the steps again.

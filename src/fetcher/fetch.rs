@@ -2,8 +2,8 @@
 //! wrap it. Knows no queues, pages or spiders.
 //!
 //! ```text
-//! visit, client ─→ sessions ─→ middleware ─→ HttpCache | Record | Replay ─→ archive ─→ Http ─→ wire
-//!                  cookies     of the user   from the settings             if set     or a browser
+//! visit, client ─→ sessions ─→ middleware ─→ HttpCache | RecordLayer | ReplayLayer ─→ archive ─→ Http ─→ wire
+//!                  cookies     of the user   one, from the settings                 if set      or a browser
 //! ```
 //!
 //! Each arbiter builds its own stack from a [`FetchStack`](super::stack::FetchStack), since awc's client is `!Send`. A
@@ -129,7 +129,7 @@ pub enum NoResponse {
     Unsent,
     /// Nothing was sent, since the session of the request rests or is being logged in. Queue the request again, to be
     /// leased after this time.
-    Held(Duration),
+    SessionRests(Duration),
     /// The response is missing or incomplete.
     Failed(FetchError),
     /// A middleware ended it, before or after it was sent; or the archive is broken, and with it the crawl.

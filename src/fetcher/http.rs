@@ -131,7 +131,13 @@ impl Http {
         match response {
             Ok(response) => {
                 let RawResponse { status, headers, fetched_at, .. } = response;
-                exchange.permit().hear(&ResponseFacts { status: *status, headers, started, now, wall: *fetched_at })
+                exchange.permit().note_response(&ResponseFacts {
+                    status: *status,
+                    headers,
+                    started,
+                    now,
+                    wall: *fetched_at,
+                })
             }
             // For robots files, the caller decides how many consecutive failures are enough.
             Err(error) if error.is_unreachable() && !exchange.was_postponed() && kind != Kind::RobotsTxt => {

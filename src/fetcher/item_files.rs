@@ -1,5 +1,5 @@
 //! ItemFiles: lets a page wait until its files have ended, and gives each item what became of its own. Knows no permits, no
-//! network and no disk: it asks the desk, and the engine.
+//! network and no disk: it asks `PendingFiles`, and the engine.
 
 use std::{future::Future, sync::Arc, time::SystemTime};
 
@@ -12,7 +12,7 @@ use crate::{
     clock,
     file_store::{
         Entry, FileStore, Wanted,
-        desk::{Asked, FileDesk},
+        pending_files::{AskOutcome, PendingFiles},
     },
     files::{File, FileFields, FileStatus},
     frontier::candidate::Candidate,
@@ -22,7 +22,7 @@ use crate::{
     stats::count::Count,
 };
 
-/// Asks the engine to queue the files that a page waits for. It needs no reply: the desk is told how each file ends.
+/// Asks the engine to queue the files that a page waits for. It needs no reply: `PendingFiles` is told how each file ends.
 pub struct FilesAsked(pub Vec<Candidate>);
 
 impl Message for FilesAsked {
@@ -34,7 +34,7 @@ pub struct FilesContext {
     /// The folder, if there is one.
     pub store: Option<FileStore>,
     /// Who waits for what.
-    pub desk: Arc<FileDesk>,
+    pub pending: Arc<PendingFiles>,
     /// Who queues the requests.
     pub asked: Recipient<FilesAsked>,
 }
@@ -45,7 +45,7 @@ impl FilesContext {
     /// # Errors
     /// The page goes back: the crawl has ended.
     pub async fn wait<T>(&self, requests: Vec<Candidate>, ended: impl Future<Output = T>) -> Result<T, Outcome> {
-        let _waiting = self.desk.wait();
+        let _waiting = self.pending.wait();
         // Sent even without requests: the engine may now grant another page.
         self.asked.send(FilesAsked(requests)).await.map_err(|_| Outcome::Unsent)?;
         Ok(ended.await)
@@ -134,14 +134,14 @@ async fn fetch<S: Spider>(
     page: &Request,
     context: &VisitContext<S>,
 ) -> Result<(Vec<File>, Vec<Count>), Outcome> {
-    let desk = &context.files.desk;
+    let pending = &context.files.pending;
     let wanted: Vec<_> = files.iter().map(|file| Arc::new(Wanted::of(file))).collect();
     let now = clock::now();
-    let joined: Vec<_> = wanted.iter().map(|wanted| refused(wanted).or_else(|| desk.join(wanted, now))).collect();
+    let joined: Vec<_> = wanted.iter().map(|wanted| refused(wanted).or_else(|| pending.join(wanted, now))).collect();
     let unknown = wanted.iter().zip(&joined).filter(|(_, asked)| asked.is_none()).map(|(wanted, _)| wanted.clone());
     let mut known = look_up(unknown.collect(), store.clone(), context).await?.into_iter();
     let (mut requests, mut counts, mut asked_for) = (Vec::new(), Vec::new(), Vec::with_capacity(files.len()));
-    // All requests are made before the desk is asked for one. A user's identity may panic here; then no page must be
+    // All requests are made before `PendingFiles` is asked for one. A user's identity may panic here; then no page must be
     // left waiting for a file that is never requested.
     let prepared = wanted.iter().zip(joined).map(|(wanted, joined)| match joined {
         Some(asked) => Prepared::Asked(asked),
@@ -160,18 +160,18 @@ async fn fetch<S: Spider>(
             Prepared::Asked(asked) => (asked, None),
             Prepared::Known(entry) => {
                 counts.push(Count::Files("not_requested"));
-                (Asked::Ended(entry.file(FileStatus::Uptodate).into()), None)
+                (AskOutcome::Ended(entry.file(FileStatus::Uptodate).into()), None)
             }
-            Prepared::Missing(candidate, entry) => (desk.ask(wanted, entry, now), Some(candidate)),
+            Prepared::Missing(candidate, entry) => (pending.ask(wanted, entry, now), Some(candidate)),
         };
         asked_for.push(match asked {
-            Asked::Ended(file) => Ok(*file),
-            Asked::Waits(answer) => Err(answer),
-            Asked::New(id, answer) => {
+            AskOutcome::Ended(file) => Ok(*file),
+            AskOutcome::Waits(answer) => Err(answer),
+            AskOutcome::New(id, answer) => {
                 requests.extend(candidate.map(|candidate| candidate.submitted_as(id)));
                 Err(answer)
             }
-            Asked::Closed => return Err(Outcome::Unsent),
+            AskOutcome::Closed => return Err(Outcome::Unsent),
         });
     }
     if asked_for.iter().all(Result::is_ok) {
@@ -188,10 +188,10 @@ async fn fetch<S: Spider>(
     ended.map(|ended| (ended, counts)).ok_or(Outcome::Unsent)
 }
 
-/// A file before the desk is asked for it.
+/// A file before `PendingFiles` is asked for it.
 enum Prepared {
     /// Nothing is left to ask.
-    Asked(Asked),
+    Asked(AskOutcome),
     /// It is in the folder, and young enough.
     Known(Entry),
     /// It is to be requested, with what is known of it.
@@ -219,8 +219,8 @@ async fn look_up<S: Spider>(
 }
 
 /// A file can only be had by HTTP.
-fn refused(wanted: &Wanted) -> Option<Asked> {
-    unknown_scheme(&wanted.url).map(|why| Asked::Ended(wanted.failed(why).into()))
+fn refused(wanted: &Wanted) -> Option<AskOutcome> {
+    unknown_scheme(&wanted.url).map(|why| AskOutcome::Ended(wanted.failed(why).into()))
 }
 
 /// Returns why a URL is no file's that can be downloaded, if it is none.

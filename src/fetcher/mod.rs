@@ -45,7 +45,7 @@ use self::{
     permits::DomainPermits,
     readers::{page::PageRules, sitemap::SitemapSettings},
     turn_end::TurnEnd,
-    visit::{Told, Visit},
+    visit::{Notified, Visit},
 };
 pub use self::{item_files::FilesAsked, readers::sitemap::Listed};
 use crate::{
@@ -60,7 +60,7 @@ pub struct Grant {
     /// The request.
     pub lease: Lease,
     /// Held until the request has ended; its count tells the requests in progress.
-    pub seat: Arc<()>,
+    pub slot: Arc<()>,
 }
 
 /// What a fetcher is to do with a request.
@@ -68,7 +68,7 @@ pub enum Assignment {
     /// Send it.
     Send(Grant),
     /// Notify the spider that it has ended and how. Without a permit, nothing is sent.
-    Tell(Lease, Outcome),
+    Notify(Lease, Outcome),
 }
 
 /// Sends a fetcher the grants for about the next tick, and the failures of which to notify the spider.
@@ -84,9 +84,9 @@ pub struct Fetched {
     /// The ended requests, of every kind.
     pub visits: Vec<Visit>,
     /// The failures of which the spider was notified.
-    pub told: Vec<Told>,
+    pub notified: Vec<Notified>,
     /// Whether a request panicked. Its guards have returned its permit and its lease already. The scheduler must still
-    /// be told that the seat is free, since no other message may follow.
+    /// be told that the slot is free, since no other message may follow.
     pub panicked: bool,
 }
 
@@ -198,20 +198,20 @@ async fn drive<S: Spider>(
 /// How an assignment ended.
 enum Done {
     Visit(Box<Visit>),
-    Told(Box<Told>),
+    Notified(Box<Notified>),
 }
 
 /// Carries out one assignment so that a panic harms no other; `None` if it panicked.
 async fn run<S: Spider>(assignment: Assignment, context: Rc<VisitContext<S>>) -> Option<Done> {
     let done = match assignment {
-        Assignment::Send(Grant { permit, lease, seat }) => {
+        Assignment::Send(Grant { permit, lease, slot }) => {
             let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
-            drop(seat);
+            drop(slot);
             visit.map(|visit| Done::Visit(Box::new(visit)))
         }
-        Assignment::Tell(lease, outcome) => {
-            let told = AssertUnwindSafe(visit::tell(lease, outcome, &context)).catch_unwind().await;
-            told.map(|told| Done::Told(Box::new(told)))
+        Assignment::Notify(lease, outcome) => {
+            let notified = AssertUnwindSafe(visit::notify(lease, outcome, &context)).catch_unwind().await;
+            notified.map(|notified| Done::Notified(Box::new(notified)))
         }
     };
     if let Err(panic) = &done {
@@ -224,13 +224,13 @@ impl Fetched {
     fn take(&mut self, done: Option<Done>) {
         match done {
             Some(Done::Visit(visit)) => self.visits.push(*visit),
-            Some(Done::Told(told)) => self.told.push(*told),
+            Some(Done::Notified(notified)) => self.notified.push(*notified),
             None => self.panicked = true,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.visits.is_empty() && self.told.is_empty() && !self.panicked
+        self.visits.is_empty() && self.notified.is_empty() && !self.panicked
     }
 }
 

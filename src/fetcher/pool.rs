@@ -10,14 +10,14 @@ use super::{Assignment, Grant, Granted};
 use crate::{frontier::Lease, outcome::Outcome, permit::Permit, request::Kind, threads::own_arbiter::OwnArbiter};
 
 /// Starts the fetcher of a number, counted from 0, on its arbiter.
-pub type Hire = Box<dyn Fn(usize) -> (OwnArbiter, Recipient<Granted>) + Send>;
+pub type FetcherFactory = Box<dyn Fn(usize) -> (OwnArbiter, Recipient<Granted>) + Send>;
 
 /// The supervised pool of fetchers.
 pub struct Pool {
     members: Vec<Member>,
     /// How many of them get requests, from the first on.
     in_use: usize,
-    hire: Hire,
+    factory: FetcherFactory,
     hasher: DefaultHashBuilder,
 }
 
@@ -26,9 +26,9 @@ struct Member {
     fetcher: Recipient<Granted>,
     batch: Vec<Assignment>,
     /// Each grant holds a clone: the reference count tells how many requests are in progress.
-    seats: Arc<()>,
+    slots: Arc<()>,
     /// The same of files.
-    file_seats: Arc<()>,
+    file_slots: Arc<()>,
 }
 
 /// The requests in progress up to which one fetcher is used; each further 64 bring another into use. One thread can
@@ -42,9 +42,9 @@ const IMBALANCE: usize = 8;
 
 impl Pool {
     /// Starts `size` fetchers.
-    pub fn new(size: usize, hire: Hire) -> Self {
-        let members = (0..size.max(1)).map(|number| Member::hire(&hire, number)).collect();
-        Self { members, in_use: 1, hire, hasher: DefaultHashBuilder::default() }
+    pub fn new(size: usize, factory: FetcherFactory) -> Self {
+        let members = (0..size.max(1)).map(|number| Member::start(&factory, number)).collect();
+        Self { members, in_use: 1, factory, hasher: DefaultHashBuilder::default() }
     }
 
     /// Returns how many requests are in progress.
@@ -69,17 +69,17 @@ impl Pool {
         let idlest = (0..self.in_use).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
         let chosen = if self.busy_of(home) > self.busy_of(idlest) + IMBALANCE { idlest } else { home };
         if let Some(member) = self.members.get_mut(chosen) {
-            let seat = member.seat(lease.request().kind());
-            member.batch.push(Assignment::Send(Grant { permit, lease, seat }));
+            let slot = member.slot(lease.request().kind());
+            member.batch.push(Assignment::Send(Grant { permit, lease, slot }));
         }
     }
 
     /// Adds a failure to the next batch of a fetcher, which notifies the spider. It does not count as a request in
     /// progress.
-    pub fn tell(&mut self, lease: Lease, outcome: Outcome) {
+    pub fn assign_failure(&mut self, lease: Lease, outcome: Outcome) {
         let chosen = usize::try_from(lease.id().0).unwrap_or(0) % self.in_use;
         if let Some(member) = self.members.get_mut(chosen) {
-            member.batch.push(Assignment::Tell(lease, outcome));
+            member.batch.push(Assignment::Notify(lease, outcome));
         }
     }
 
@@ -97,11 +97,11 @@ impl Pool {
                 Err(SendError::Closed(Granted(batch))) => {
                     tracing::error!("a fetcher died and is replaced");
                     member.arbiter.stop();
-                    *member = Member::hire(&self.hire, number);
+                    *member = Member::start(&self.factory, number);
                     replaced += 1;
                     for mut assignment in batch {
                         if let Assignment::Send(grant) = &mut assignment {
-                            grant.seat = member.seat(grant.lease.request().kind());
+                            grant.slot = member.slot(grant.lease.request().kind());
                         }
                         member.batch.push(assignment);
                     }
@@ -128,21 +128,21 @@ impl Pool {
 }
 
 impl Member {
-    fn hire(hire: &Hire, number: usize) -> Self {
-        let (arbiter, fetcher) = hire(number);
-        Self { arbiter, fetcher, batch: Vec::new(), seats: Arc::default(), file_seats: Arc::default() }
+    fn start(factory: &FetcherFactory, number: usize) -> Self {
+        let (arbiter, fetcher) = factory(number);
+        Self { arbiter, fetcher, batch: Vec::new(), slots: Arc::default(), file_slots: Arc::default() }
     }
 
-    fn seat(&self, kind: Kind) -> Arc<()> {
-        if kind == Kind::File { self.file_seats.clone() } else { self.seats.clone() }
+    fn slot(&self, kind: Kind) -> Arc<()> {
+        if kind == Kind::File { self.file_slots.clone() } else { self.slots.clone() }
     }
 
     fn busy(&self) -> usize {
-        Arc::strong_count(&self.seats) - 1 + self.busy_with_files()
+        Arc::strong_count(&self.slots) - 1 + self.busy_with_files()
     }
 
     fn busy_with_files(&self) -> usize {
-        Arc::strong_count(&self.file_seats) - 1
+        Arc::strong_count(&self.file_slots) - 1
     }
 }
 
@@ -162,45 +162,36 @@ mod tests {
         conduct::Terms,
         conducts::Conducts,
         domain::{Domain, DomainKey},
-        frontier::{LeaseId, Leased, Returned},
-        permit::Released,
+        frontier::{LeaseId, Leased},
         rate::Rate,
         request::Request,
     };
 
-    struct Nobody;
+    struct Idle;
 
-    impl Actor for Nobody {
+    impl Actor for Idle {
         type Context = Context<Self>;
     }
 
-    impl Handler<Granted> for Nobody {
+    impl Handler<Granted> for Idle {
         type Result = ();
 
         fn handle(&mut self, _: Granted, _: &mut Self::Context) {}
     }
 
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
-    }
-
-    impl Returned for Nobody {
-        fn returned(&self, _: Leased) {}
-    }
-
     #[test]
     fn a_few_requests_share_a_thread_and_many_are_spread_over_all() {
         actix_rt::System::new().block_on(async {
-            let hire = |_| (OwnArbiter::shared(), Nobody.start().recipient());
-            let mut pool = Pool::new(3, Box::new(hire));
+            let factory = |_| (OwnArbiter::shared(), Idle.start().recipient());
+            let mut pool = Pool::new(3, Box::new(factory));
             let tenant = Conducts::new().tenant(&DomainKey::default());
             let assign = |pool: &mut Pool, number: usize| {
                 let (now, host) = (clock::now(), format!("d{number}.org"));
                 let request = Arc::new(Request::parse(&format!("http://{host}/")).unwrap());
                 let terms = Terms::rate(Rate::UNLIMITED);
-                let permit = tenant.join(&Domain::new(&host), terms, Arc::new(Nobody), now).grant(now, now).unwrap();
+                let permit = tenant.join(&Domain::new(&host), terms, Arc::new(()), now).grant(now, now).unwrap();
                 let leased = Leased { id: LeaseId(number as u64), request, attempt: 1 };
-                pool.assign(permit, Lease::new(leased, Arc::new(Nobody)));
+                pool.assign(permit, Lease::new(leased, Arc::new(())));
             };
             let busy = |pool: &Pool| pool.members.iter().map(Member::busy).collect::<Vec<_>>();
             (0..SHARE).for_each(|number| assign(&mut pool, number));

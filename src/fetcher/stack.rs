@@ -9,7 +9,7 @@ use super::{
     fetch::Fetch,
     http::Http,
     layer::Layer,
-    layers::{ArchiveLayer, ArchiveReplay, HttpCache, Record, Replay},
+    layers::{ArchiveLayer, ArchiveReplay, HttpCache, RecordLayer, ReplayLayer},
 };
 use crate::transport::{SharedTransport, Transport, response_store::Purpose};
 
@@ -54,10 +54,10 @@ impl FetchStack {
                 Box::new(HttpCache::new(inner, store.clone(), transport.clone(), user_agent.clone()))
             }),
             Purpose::Record => {
-                stack.layer(move |inner| -> Box<dyn Fetch> { Box::new(Record::new(inner, store.clone())) })
+                stack.layer(move |inner| -> Box<dyn Fetch> { Box::new(RecordLayer::new(inner, store.clone())) })
             }
             Purpose::Replay => {
-                stack.layer(move |_| -> Box<dyn Fetch> { Box::new(Replay::new(store.clone(), transport.clone())) })
+                stack.layer(move |_| -> Box<dyn Fetch> { Box::new(ReplayLayer::new(store.clone(), transport.clone())) })
             }
         }
     }

@@ -56,16 +56,16 @@ pub struct Visit {
     /// byte, another request could go to the domain while the file is parsed and reported.
     pub permit: Option<Permit>,
     /// How long an unsent request has to wait for its session.
-    pub held: Option<Duration>,
+    pub session_rest: Option<Duration>,
     /// Whether the spider was notified that no page came; then the request is over.
-    pub is_told: bool,
+    pub is_notified: bool,
     /// Whether it ended without a request of its own, or after one that has been accounted for.
     pub is_without_request: bool,
 }
 
 /// A failure of which the spider was notified, with its settled lease.
 #[derive(Debug)]
-pub struct Told {
+pub struct Notified {
     /// The settled lease.
     pub leased: Leased,
     /// The outcome, with what the spider made of it.
@@ -94,7 +94,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let tenancy = permit.tenancy();
     let FetchResult { response, receipt, cooled, cookies_changed, mut counts, permit, session, sent_to, .. } =
         context.fetch.fetch(permit, request, how).await;
-    let mut held = None;
+    let mut session_rest = None;
     let reading = match response {
         Ok(response) => {
             let _being_read = session.as_ref().map(Session::being_read);
@@ -103,8 +103,8 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
             read(answer, cooled, file, request, context).await
         }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
-        Err(NoResponse::Held(wait)) => {
-            held = Some(wait);
+        Err(NoResponse::SessionRests(wait)) => {
+            session_rest = Some(wait);
             Outcome::Unsent.into()
         }
         Err(NoResponse::Failed(FetchError::Local(fault, detail))) => Outcome::Local(fault, detail).into(),
@@ -116,23 +116,35 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     }
     // This is a forecast: if a request is over and its fetcher could not know, the engine has the spider notified
     // later.
-    let is_told = request.kind() == Kind::Page && reading.outcome.is_without_page() && {
+    let is_notified = request.kind() == Kind::Page && reading.outcome.is_without_page() && {
         let is_given_up = || tenancy.given_up(clock::now()).is_some();
         let may_repeat = may_repeat || receipt.started.is_none();
         let is_redirect = matches!(reading.outcome, Outcome::Redirect { .. });
         is_redirect || is_given_up() || !may_repeat_again(context, &reading, attempt, may_repeat)
     };
-    let reading = if is_told { readers::failure::tell(reading, request, context).await } else { reading };
+    let reading = if is_notified { readers::failure::notify(reading, request, context).await } else { reading };
     let Reading { outcome, content, counts: read, stop } = reading;
     counts.extend(read);
     let (leased, is_without_request) = (lease.settle(), false);
-    Visit { leased, outcome, content, receipt, cooled, counts, stop, permit, held, is_told, is_without_request }
+    Visit {
+        leased,
+        outcome,
+        content,
+        receipt,
+        cooled,
+        counts,
+        stop,
+        permit,
+        session_rest,
+        is_notified,
+        is_without_request,
+    }
 }
 
 /// Notifies the spider of a request that ended without a page. Nothing is sent: there is no permit.
-pub async fn tell<S: Spider>(lease: Lease, outcome: Outcome, context: &VisitContext<S>) -> Told {
-    let reading = readers::failure::tell(outcome.into(), lease.request(), context).await;
-    Told { leased: lease.settle(), reading }
+pub async fn notify<S: Spider>(lease: Lease, outcome: Outcome, context: &VisitContext<S>) -> Notified {
+    let reading = readers::failure::notify(outcome.into(), lease.request(), context).await;
+    Notified { leased: lease.settle(), reading }
 }
 
 /// Interprets a response. Redirects and refusals mean the same for requests of every kind.
@@ -212,18 +224,18 @@ impl Visit {
             counts: Vec::new(),
             stop: None,
             permit: None,
-            held: None,
-            is_told: false,
+            session_rest: None,
+            is_notified: false,
             is_without_request: true,
         }
     }
 
     /// Takes what the spider returned for it.
     #[must_use]
-    pub fn heard(mut self, reading: Reading) -> Self {
+    pub fn with_notice(mut self, reading: Reading) -> Self {
         let Reading { outcome, content, counts, stop } = reading;
         self.counts.extend(counts);
-        Self { outcome, content, stop, is_told: true, ..self }
+        Self { outcome, content, stop, is_notified: true, ..self }
     }
 
     /// Returns the links found, or the target of a redirect.

@@ -6,7 +6,7 @@
 //! DIR/.index/ab/….json    an entry for each URL: path, checksum, ETag, date
 //! ```
 
-pub mod desk;
+pub mod pending_files;
 mod index;
 mod media_type;
 mod name;

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     files::{File, FileStatus},
+    headers::field_text::text_of,
     outcome::FetchError,
     text::hexadecimal::hexadecimal,
     transport::body::{self, BodyDecoder, BodyLimits, Coding},
@@ -72,8 +73,9 @@ impl Declared {
     /// Its content coding is unknown.
     pub fn of(headers: &HeaderMap) -> Result<Self, FetchError> {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let media_type = headers.get(CONTENT_TYPE).map(text_of);
         let media_type =
-            text(CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+            media_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
         let media_type = media_type.filter(|value| value.contains('/'));
         let codings = body::codings(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         // As in browsers: some servers call the type of an archive its coding.

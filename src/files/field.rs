@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::File;
+#[cfg(feature = "derive")]
+use crate::extract::Extract;
 
 /// What can be a field with files: a [`File`], an `Option`, a `Vec` or an array of such fields.
 ///
@@ -58,20 +60,52 @@ impl<T: FileField, const N: usize> FileField for [T; N] {
     }
 }
 
+/// Shows each file of an item whose type names its files itself.
+#[doc(hidden)]
+pub type EachFile<I> = fn(&mut I, &mut dyn FnMut(&mut File));
+
+/// Shows each file of an item that is [`Extract`].
+#[cfg(feature = "derive")]
+pub(crate) fn each_file<I: Extract>(item: &mut I, see: &mut dyn FnMut(&mut File)) {
+    item.files_in(&mut |file| {
+        if let Some(file) = file.downcast_mut() {
+            see(file);
+        }
+    });
+}
+
 type Field<I> = Arc<dyn Fn(&mut I, &mut dyn FnMut(&mut File)) + Send + Sync>;
 
 /// The fields of items that have files.
-pub(crate) struct FileFields<I>(Vec<Field<I>>);
+pub(crate) struct FileFields<I> {
+    fields: Vec<Field<I>>,
+    /// Whether the program has named one.
+    are_named: bool,
+}
 
 impl<I> FileFields<I> {
     /// Adds a field.
     pub fn add<F: FileField>(&mut self, field: impl for<'a> Fn(&'a mut I) -> &'a mut F + Send + Sync + 'static) {
-        self.0.push(Arc::new(move |item, see| field(item).each(see)));
+        self.fields.push(Arc::new(move |item, see| field(item).each(see)));
+        self.are_named = true;
+    }
+
+    /// Adds the fields that a type names itself.
+    pub fn add_by_type(&mut self, each: EachFile<I>)
+    where
+        I: 'static,
+    {
+        self.fields.push(Arc::new(each));
     }
 
     /// Tells whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
+    }
+
+    /// Tells whether the program has named one itself.
+    pub fn are_named(&self) -> bool {
+        self.are_named
     }
 
     /// Shows each file of some items, with code of a user's own.
@@ -83,7 +117,7 @@ impl<I> FileFields<I> {
             return;
         }
         for item in items {
-            for field in &self.0 {
+            for field in &self.fields {
                 field(item, see);
             }
         }
@@ -92,12 +126,12 @@ impl<I> FileFields<I> {
 
 impl<I> Default for FileFields<I> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { fields: Vec::new(), are_named: false }
     }
 }
 
 impl<I> Clone for FileFields<I> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { fields: self.fields.clone(), are_named: self.are_named }
     }
 }

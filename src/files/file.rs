@@ -1,6 +1,6 @@
 //! File: one file that is to be downloaded, and what became of it. Knows no network and no folder.
 
-use std::error::Error;
+use std::{any::Any, error::Error};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -111,6 +111,10 @@ impl FromText for File {
     /// Reads an absolute URL.
     fn from_text(text: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Url::from_text(text).map(Self::at)
+    }
+
+    fn as_file(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 }
 

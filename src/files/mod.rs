@@ -16,20 +16,18 @@
 //!     images: Vec<File>,
 //! }
 //!
-//! fn products(page: &Response) -> Result<Parsed<Product>> {
-//!     Ok(Parsed::of(Product::all(page, ".product")?).follow(page.links()))
-//! }
-//!
 //! fn main() -> Result<()> {
-//!     let report = Crawler::new(products, "shopbot/1.0 (+https://example.org/bot)")
+//!     Crawler::items::<Product>("shopbot/1.0 (+https://example.org/bot)")
+//!         .spider(|products| products.each(".product").follow("a"))
 //!         .seed("https://shop.example/")
 //!         .files("images")
-//!         .files_of(|product: &mut Product| &mut product.images)
 //!         .pipeline(JsonLines::create("products.jsonl"))
-//!         .run_blocking()?;
-//!     report.check()
+//!         .run_to_end()
 //! }
 //! ```
+//!
+//! The items of other spiders say where their files are by [`Crawler::files_of_items`](crate::Crawler::files_of_items), if they
+//! derive `Extract`, or else by [`Crawler::files_of`](crate::Crawler::files_of).
 //!
 //! Each image of a line in `products.jsonl` is then
 //! `{"url": "https://…", "path": "full/9f86d0….jpg", "checksum": "sha256:9f86d0…", "status": "downloaded", …}`.
@@ -39,8 +37,10 @@ mod file;
 mod settings;
 
 pub(crate) use self::field::FileFields;
+#[cfg(feature = "derive")]
+pub(crate) use self::field::each_file;
 pub use self::{
-    field::FileField,
+    field::{EachFile, FileField},
     file::{File, FileStatus},
     settings::Files,
 };

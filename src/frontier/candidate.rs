@@ -5,10 +5,12 @@
 
 use std::{cell::LazyCell, sync::Arc, time::Duration};
 
+use http::Method;
+
 use super::seen_cache::SeenCache;
 use crate::{
     identity::{Fingerprint, Identity},
-    order::BestFirst,
+    order::Ranking,
     request::{Kind, Request, SubmissionId},
     sessions::is_pooled,
 };
@@ -50,7 +52,7 @@ impl Candidate {
         pages: Vec<(Request, Option<Duration>)>,
         identity: &dyn Identity,
         cache: &SeenCache,
-        best_first: Option<&BestFirst>,
+        ranking: &Ranking,
     ) -> Vec<Self> {
         let parent: Arc<str> = sitemap.url.as_str().into();
         let listed = pages.into_iter().map(|(mut request, unchanged_for)| {
@@ -61,18 +63,19 @@ impl Candidate {
         let is_brought = |listed: &Self| listed.request.dont_filter || !cache.holds(listed.fingerprint);
         let mut brought: Vec<_> = listed.filter(is_brought).collect();
         for listed in &mut brought {
-            rank(&mut listed.request, best_first);
+            ranking.rank(&mut listed.request);
         }
         brought
     }
 
-    /// Makes candidates of the links on a page, one link deeper. Skips those in the cache: most links of most pages.
+    /// Makes candidates of the links on a page, one link deeper; what was asked for by HEAD, and is asked for in another way then, is
+    /// where it was. Skips those in the cache: most links of most pages.
     pub fn found_on(
         page: &Request,
         mut links: Vec<Request>,
         identity: &dyn Identity,
         cache: &SeenCache,
-        best_first: Option<&BestFirst>,
+        ranking: &Ranking,
     ) -> Vec<Self> {
         let make_canonical = |link: &mut Request| {
             identity.canonicalize(&mut link.url);
@@ -88,10 +91,11 @@ impl Candidate {
         let mut candidates = Vec::with_capacity(brought.iter().flatten().count());
         candidates.extend(links.into_iter().zip(brought).filter_map(|(mut request, fingerprint)| {
             let fingerprint = fingerprint?;
-            request.depth = page.depth.saturating_add(1);
-            request.parent = Some(parent.clone());
+            let is_again = page.method == Method::HEAD && request.url == page.url;
+            request.depth = if is_again { page.depth } else { page.depth.saturating_add(1) };
+            request.parent = if is_again { page.parent.clone() } else { Some(parent.clone()) };
             request.begins_anew(session.as_ref());
-            rank(&mut request, best_first);
+            ranking.rank(&mut request);
             Some(Self { request, fingerprint, unchanged_for: None })
         }));
         candidates
@@ -117,23 +121,15 @@ impl Candidate {
 #[derive(Clone)]
 pub struct SeedMaker {
     pub identity: Arc<dyn Identity>,
-    pub best_first: Option<BestFirst>,
+    pub ranking: Ranking,
 }
 
 impl SeedMaker {
     /// Makes a candidate of a seed. Runs code of a user's own.
     pub fn candidate(&self, seed: Request) -> Candidate {
         let mut made = Candidate::new(seed, &*self.identity);
-        rank(&mut made.request, self.best_first.as_ref());
+        self.ranking.rank(&mut made.request);
         made
-    }
-}
-
-/// The request may be a copy of another one and still carry that one's rank.
-fn rank(request: &mut Request, best_first: Option<&BestFirst>) {
-    request.rank = None;
-    if let Some(best_first) = best_first {
-        best_first.rank(request);
     }
 }
 

@@ -43,7 +43,7 @@ impl Engine {
             ..Politeness::default()
         });
         let fetcher = Nothing.start();
-        let hire = {
+        let factory = {
             let fetcher = fetcher.clone();
             Box::new(move |_| (OwnArbiter::new(), fetcher.clone().recipient()))
         };
@@ -56,7 +56,7 @@ impl Engine {
             domains: domains(politeness.clone()),
             robots: RobotsFiles::new("bench"),
             sitemaps: SitemapFiles::default(),
-            pool: Pool::new(1, hire),
+            pool: Pool::new(1, factory),
             returned: Arc::new(Nothing),
             log: false,
             streams: Arc::default(),

@@ -28,6 +28,7 @@ pub use crate::{
     engine::signals::Signals,
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     headers::origin_header::belongs_to_origin,
+    order::Ranking,
     politeness::limits::Limits,
     report::{
         escaped::escape_json,
@@ -55,7 +56,7 @@ use crate::{
         fetch::{Fetch, FetchContext, NoPermits},
         stack::FetchStack,
     },
-    permit::{Permit, Released, Tenancy},
+    permit::{Permit, Tenancy},
     politeness::Politeness,
     rate::Rate,
     request::Request,
@@ -70,12 +71,6 @@ pub use crate::cluster::{
 #[cfg(feature = "toml")]
 pub use crate::settings::file::source::Source;
 
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-
 /// The place of a tenant at one domain.
 pub struct Grants(Arc<Tenancy>);
 
@@ -83,7 +78,7 @@ impl Grants {
     /// Joins a domain that no one else uses.
     pub fn new(limits: Limits) -> Self {
         let tenant = Conducts::new().tenant(&DomainKey::Host);
-        Self(tenant.join(&Domain::new("e.org"), Terms::of(limits), Arc::new(Nobody), crate::clock::now()))
+        Self(tenant.join(&Domain::new("e.org"), Terms::of(limits), Arc::new(()), crate::clock::now()))
     }
 
     /// Grants a permit that is due now. All that can be done with it here is to drop it.
@@ -165,5 +160,5 @@ impl Law {
 /// Returns the domains of a crawl that shares with no one, and ignores the end of permits.
 pub fn domains(politeness: Arc<Politeness>) -> Domains {
     let tenant = Conducts::new().tenant(&politeness.domain_key);
-    Domains::new(politeness, tenant, Arc::new(Nobody), false)
+    Domains::new(politeness, tenant, Arc::new(()), false)
 }

@@ -1,4 +1,4 @@
-//! JobsBuilder: the bounds of a service's jobs, and how their desk is started. Knows no job.
+//! JobsBuilder: the bounds of a service's jobs, and how their runner is started. Knows no job.
 
 use std::{marker::PhantomData, path::PathBuf, thread};
 
@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 
 use super::{
     Job, Jobs,
-    desk::{Bounds, Desk, MAX_NEWS, MAX_WORKS},
     folder::JobsFolder,
     run,
+    runner::{JobRunner, MAX_EVENTS, MAX_WORKS},
+    table::{JobBounds, JobTable},
 };
 use crate::{
     clock,
@@ -34,7 +35,8 @@ use crate::{
 #[must_use = "it opens the jobs with `open`"]
 pub struct JobsBuilder<P> {
     folder: PathBuf,
-    bounds: Bounds,
+    max_running: usize,
+    bounds: JobBounds,
     params: PhantomData<fn(P)>,
 }
 
@@ -46,13 +48,13 @@ const MAX_JOBS: usize = 10_000;
 
 impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilder<P> {
     pub(super) fn new(folder: PathBuf) -> Self {
-        let bounds = Bounds { running: MAX_RUNNING, all: MAX_JOBS, of_tenant: usize::MAX };
-        Self { folder, bounds, params: PhantomData }
+        let bounds = JobBounds { all: MAX_JOBS, of_tenant: usize::MAX };
+        Self { folder, max_running: MAX_RUNNING, bounds, params: PhantomData }
     }
 
     /// Sets how many jobs run at once; the others wait. At least one does.
     pub fn max_running(mut self, jobs: usize) -> Self {
-        self.bounds.running = jobs.max(1);
+        self.max_running = jobs.max(1);
         self
     }
 
@@ -80,10 +82,11 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
         if clock::is_virtual() {
             return Err(Error::setting("jobs", "they work in real time; test the crawl of one job by itself"));
         }
-        let ((works, asked), (tell, news)) = (mpsc::channel(MAX_WORKS), mpsc::channel(MAX_NEWS));
+        let ((works, asked), (events, received)) = (mpsc::channel(MAX_WORKS), mpsc::channel(MAX_EVENTS));
         let folder = JobsFolder::open(&self.folder)?;
-        let (desk, leftovers) = Desk::open(folder, run::crawls(crawler), self.bounds, tell)?;
-        let (told, waiting) = std::sync::mpsc::sync_channel(1);
+        let (jobs, leftovers) = JobTable::open(folder, self.bounds)?;
+        let runner = JobRunner::new(jobs, run::crawls(crawler), self.max_running, events);
+        let (failed, waiting) = std::sync::mpsc::sync_channel(1);
         let serve = move || {
             // Large folders are deleted one after the other. Made here, since the caller may be within a runtime, where none
             // may be dropped.
@@ -91,10 +94,10 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
             let runtime = match runtime.enable_time().max_blocking_threads(1).build() {
                 Ok(runtime) => runtime,
                 // Whoever opens waits for it.
-                Err(error) => return drop(told.send(error)),
+                Err(error) => return drop(failed.send(error)),
             };
-            drop(told);
-            runtime.block_on(desk.serve(leftovers, asked, news));
+            drop(failed);
+            runtime.block_on(runner.serve(leftovers, asked, received));
             // What is still to be deleted is when the jobs are opened again.
             runtime.shutdown_background();
         };

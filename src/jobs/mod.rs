@@ -27,14 +27,17 @@
 //! ```
 //!
 //! The crawls of all tenants share the limits of each domain, as all crawls of a process do; where theirs differ, those of both
-//! hold. Without a place among those that run, jobs wait: next is one of the tenant of whom the fewest run, and of several such
+//! hold. [`Conducts::pause`](crate::Conducts::pause) of [`Conducts::shared`](crate::Conducts::shared) leaves a domain alone for all
+//! jobs, also for those that begin later. Without a place among those that run, jobs wait: next is one of the tenant of whom the fewest run, and of several such
 //! tenants, of the one of whom none began for the longest time. The example `job_service` has all of it behind HTTP.
 
 mod builder;
-mod desk;
+mod entry;
 mod folder;
 mod run;
+mod runner;
 mod status;
+mod table;
 
 use std::{future::ready, path::PathBuf, time::Duration};
 
@@ -46,8 +49,8 @@ pub use self::{
     status::{Job, JobState, JobStatus},
 };
 use self::{
-    desk::{Desk, Work},
     folder::check_file,
+    runner::{JobRunner, Work},
 };
 use crate::{
     crawler::Crawler,
@@ -122,7 +125,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// again, or the disk takes no more.
     pub async fn start(&self, tenant: &str, params: P) -> Result<JobStatus<P>> {
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| desk.take(tenant, None, params).map(ready)).await
+        self.on_runner(move |runner| runner.take(tenant, None, params).map(ready)).await
     }
 
     /// Takes a job as [`Jobs::start`] does, unless the tenant has one of this name: then it tells of that, whatever its
@@ -133,7 +136,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// As [`Jobs::start`], or the name is empty, has controls, or is longer than 256 bytes.
     pub async fn start_once(&self, tenant: &str, name: &str, params: P) -> Result<JobStatus<P>> {
         let (tenant, name) = (tenant.to_owned(), Some(name.to_owned()));
-        self.at_desk(move |desk| desk.take(tenant, name, params).map(ready)).await
+        self.on_runner(move |runner| runner.take(tenant, name, params).map(ready)).await
     }
 
     /// Tells how far a job is: its state, its numbers, and the first URL that failed for each reason.
@@ -142,7 +145,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// The tenant has no such job.
     pub async fn status(&self, tenant: &str, id: u64) -> Result<JobStatus<P>> {
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| desk.status(&tenant, id)).await
+        self.on_runner(move |runner| runner.jobs.status(&tenant, id)).await
     }
 
     /// Tells how far each job of a tenant is, in the order in which they were given. For many, see [`Jobs::list_page`].
@@ -176,7 +179,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// As [`Jobs::list`].
     pub async fn list_page(&self, tenant: &str, after: u64, most: usize) -> Result<Vec<JobStatus<P>>> {
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| Ok(desk.list(&tenant, after, most))).await
+        self.on_runner(move |runner| Ok(runner.jobs.list(&tenant, after, most))).await
     }
 
     /// Returns the handle of a job that runs: to seed it, to pause it, to change its rate, to see its events and failures.
@@ -185,7 +188,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// The tenant has no such job, or it does not run.
     pub async fn crawl(&self, tenant: &str, id: u64) -> Result<CrawlHandle> {
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| desk.crawl(&tenant, id).map(ready)).await
+        self.on_runner(move |runner| runner.jobs.crawl(&tenant, id).map(ready)).await
     }
 
     /// Returns the path of a file in the folder of a job, as its pipelines have written it. The name may come from a stranger:
@@ -196,7 +199,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     pub async fn file(&self, tenant: &str, id: u64, name: &str) -> Result<PathBuf> {
         check_file(name)?;
         let tenant = tenant.to_owned();
-        Ok(self.at_desk(move |desk| desk.files(&tenant, id).map(ready)).await?.join(name))
+        Ok(self.on_runner(move |runner| runner.jobs.files(&tenant, id).map(ready)).await?.join(name))
     }
 
     /// Cancels a job, and returns when its crawl has ended, or after a second: one that is just beginning, or whose own thread is
@@ -207,7 +210,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// The tenant has no such job, or the disk takes no more.
     pub async fn cancel(&self, tenant: &str, id: u64) -> Result<JobStatus<P>> {
         let of = tenant.to_owned();
-        self.at_desk(move |desk| desk.cancel(&of, id)).await?;
+        self.on_runner(move |runner| runner.cancel(&of, id)).await?;
         self.status(tenant, id).await
     }
 
@@ -217,7 +220,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// The tenant has no such job, the jobs were stopped, or the disk takes no more.
     pub async fn resume(&self, tenant: &str, id: u64) -> Result<JobStatus<P>> {
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| desk.resume(&tenant, id).map(ready)).await
+        self.on_runner(move |runner| runner.resume(&tenant, id).map(ready)).await
     }
 
     /// Cancels a job, and removes it when its crawl has ended. Its files are then deleted beside other work: after a kill, when
@@ -228,9 +231,9 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// take the change.
     pub async fn remove(&self, tenant: &str, id: u64) -> Result<()> {
         let of = tenant.to_owned();
-        self.at_desk(move |desk| desk.cancel_to_remove(&of, id)).await?;
+        self.on_runner(move |runner| runner.cancel_to_remove(&of, id)).await?;
         let tenant = tenant.to_owned();
-        self.at_desk(move |desk| desk.remove(&tenant, id).map(ready)).await
+        self.on_runner(move |runner| runner.remove(&tenant, id).map(ready)).await
     }
 
     /// Stops all crawls, as a service does before it ends, and takes no more jobs: requests in flight have this time to end. Jobs
@@ -240,17 +243,20 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// # Errors
     /// None today.
     pub async fn stop_within(&self, time: Duration) -> Result<usize> {
-        self.at_desk(move |desk| Ok(desk.close(time))).await
+        self.on_runner(move |runner| Ok(runner.close(time))).await
     }
 
-    /// Does something with the desk, on its thread, and waits there for what comes of it. What has begun is done to its end, also
+    /// Does something with the runner, on its thread, and waits there for what comes of it. What has begun is done to its end, also
     /// if whoever asked gives up.
-    async fn at_desk<F>(&self, work: impl FnOnce(&mut Desk<P>) -> Result<F> + Send + 'static) -> Result<F::Output>
+    async fn on_runner<F>(
+        &self,
+        work: impl FnOnce(&mut JobRunner<P>) -> Result<F> + Send + 'static,
+    ) -> Result<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
         let (done, waiting) = oneshot::channel();
-        let work = move |desk: &mut Desk<P>| match work(desk) {
+        let work = move |runner: &mut JobRunner<P>| match work(runner) {
             // Whoever asked may have given up.
             Ok(outcome) => drop(tokio::spawn(async move { drop(done.send(Ok(outcome.await))) })),
             Err(error) => drop(done.send(Err(error))),

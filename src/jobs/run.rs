@@ -1,4 +1,4 @@
-//! Run: one run of a job's crawl, from the start of its thread to its end, as it is told to the desk. Knows no other jobs.
+//! Run: one run of a job's crawl, from the start of its thread to its end, as it is reported to the runner. Knows no other jobs.
 
 use std::{
     collections::BTreeMap,
@@ -33,8 +33,8 @@ use crate::{
 /// why it could not.
 pub(super) type Crawls<P> = dyn Fn(&Job<P>, Box<dyn FnOnce(Result<CrawlHandle>)>) + Send + Sync;
 
-/// What is told of a run, in this order. `AtRest` comes in any case, and `Ended` before it.
-pub(super) enum News {
+/// What happens in a run, in this order. `AtRest` comes in any case, and `Ended` before it.
+pub(super) enum RunEvent {
     /// Its crawl has begun.
     Began(CrawlHandle),
     /// How far it is.
@@ -72,66 +72,66 @@ pub(super) fn crawls<P, S: Spider>(crawler: impl Fn(&Job<P>) -> Crawler<S> + Sen
     })
 }
 
-/// Starts a run of a job, whose news are told with the job's id.
+/// Starts a run of a job, whose events are sent with the job's id.
 ///
 /// # Errors
 /// The system starts no thread.
 pub(super) fn start<P: Send + Sync + 'static>(
     job: Job<P>,
     crawls: &Arc<Crawls<P>>,
-    tell: mpsc::Sender<(u64, News)>,
+    events: mpsc::Sender<(u64, RunEvent)>,
 ) -> io::Result<()> {
     let (id, crawls) = (job.id, crawls.clone());
     let (begun_to, begun) = oneshot::channel();
     let (ends, at_rest) = oneshot::channel::<()>();
     let run = move || {
-        // Both senders are dropped also if it panics. The desk may have ended.
+        // Both senders are dropped also if it panics. The runner may have ended.
         crawls(&job, Box::new(|begun| drop(begun_to.send(begun))));
         drop(ends);
     };
     thread::Builder::new().name("crawler".to_owned()).spawn(run)?;
-    drop(tokio::spawn(Teller { id, tell }.tell_all(begun, at_rest)));
+    drop(tokio::spawn(RunReporter { id, events }.report_all(begun, at_rest)));
     Ok(())
 }
 
-/// Tells the desk the news of a run.
-struct Teller {
+/// Reports the events of a run to the runner.
+struct RunReporter {
     id: u64,
-    tell: mpsc::Sender<(u64, News)>,
+    events: mpsc::Sender<(u64, RunEvent)>,
 }
 
-impl Teller {
-    async fn tell(&self, news: News) {
-        // The desk hears all of it: it ends after the runs.
-        drop(self.tell.send((self.id, news)).await);
+impl RunReporter {
+    async fn send(&self, event: RunEvent) {
+        // The runner receives all of them: it ends after the runs.
+        drop(self.events.send((self.id, event)).await);
     }
 
-    async fn tell_all(self, begun: oneshot::Receiver<Result<CrawlHandle>>, at_rest: oneshot::Receiver<()>) {
+    async fn report_all(self, begun: oneshot::Receiver<Result<CrawlHandle>>, at_rest: oneshot::Receiver<()>) {
         let begun = begun.await.unwrap_or_else(|_| Err(Error::Crawl("its thread died".to_owned())));
         let end = match begun {
             Ok(crawl) => {
-                self.tell(News::Began(crawl.clone())).await;
+                self.send(RunEvent::Began(crawl.clone())).await;
                 tokio::select! {
                     end = crawl.wait() => end,
-                    never = self.tell_numbers(&crawl) => match never {},
+                    never = self.report_numbers(&crawl) => match never {},
                 }
             }
             Err(error) => Err(error),
         };
-        self.tell(News::Ended(end)).await;
+        self.send(RunEvent::Ended(end)).await;
         // Nothing is sent; it is dropped.
         let _ = at_rest.await;
-        self.tell(News::AtRest).await;
+        self.send(RunEvent::AtRest).await;
     }
 
-    /// Tells the numbers of a crawl again and again.
-    async fn tell_numbers(&self, crawl: &CrawlHandle) -> Infallible {
+    /// Reports the numbers of a crawl again and again.
+    async fn report_numbers(&self, crawl: &CrawlHandle) -> Infallible {
         let mut between = FIRST_NUMBERS;
         loop {
             sleep(between).await;
             between = (between * 2).min(MAX_BETWEEN_NUMBERS);
             if let Some(numbers) = numbers_of(crawl).await {
-                self.tell(News::Numbers(numbers)).await;
+                self.send(RunEvent::Numbers(numbers)).await;
             }
         }
     }

@@ -74,8 +74,19 @@ pub(super) fn files_of(job: &Path) -> PathBuf {
     job.join("files")
 }
 
-/// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end:
-/// `{"id": …, "tenant": "alice", "state": "running", "pages": 12, "items": 9, …}`.
+/// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end: those of this struct,
+/// and in place of `progress` those of [`Progress`]:
+///
+/// ```json
+/// {
+///   "id": 1764515519123, "tenant": "alice", "name": null, "state": "running", "params": "https://shop.example/",
+///   "created": "2026-11-30T15:11:59.123Z", "ended": null, "why": null,
+///   "ledger": { "discovered": 40, "done": 12, "failed": 0, "dropped": 3, "queued": 24, "leased": 1 },
+///   "pages": 12, "files": 0, "bytes": 48211, "items": 9, "elapsed_seconds": 12.5,
+///   "domains_active": 1, "domains_cooling": 0,
+///   "first_failures": {}
+/// }
+/// ```
 ///
 /// ```
 /// use actix_crawler::jobs::JobStatus;
@@ -89,7 +100,8 @@ pub(super) fn files_of(job: &Path) -> PathBuf {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobStatus<P> {
-    /// Its id.
+    /// Its id: when it was given in milliseconds since 1970, or one more than the id before if that is not less. So later jobs have
+    /// larger ids, and each is exact in JSON, also for JavaScript.
     pub id: u64,
     /// Whose it is.
     pub tenant: String,
@@ -143,5 +155,28 @@ impl JobState {
     /// Tells whether it is over, unless it is resumed.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Waiting | Self::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_json_of_a_job_is_flat_and_has_the_fields_that_its_documentation_shows() {
+        let text = include_str!("status.rs");
+        let shown: String = text.lines().skip_while(|line| *line != "/// ```json").skip(1).fold(
+            String::new(),
+            |shown, line| match shown.ends_with("/// }\n") {
+                true => shown,
+                false => shown + line + "\n",
+            },
+        );
+        let shown: Value = serde_json::from_str(&shown.replace("///", "")).unwrap();
+        let job: JobStatus<String> = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&job).unwrap(), shown);
+        assert_eq!((job.progress.pages, &shown["name"]), (12, &json!(null)));
     }
 }

@@ -16,9 +16,14 @@ impl Hosts {
         Self { of_seeds: hosts.map(str::to_owned).collect(), ..Self::default() }
     }
 
+    /// Tells whether a host is one of them.
+    pub fn has(&self, host: &str) -> bool {
+        self.of_seeds.contains(host) || self.learned.contains(host)
+    }
+
     /// Tells whether a host is one of them; from now on, if its page shows that it is.
     pub fn learn(&mut self, host: &str, is_shown: bool) -> bool {
-        if self.of_seeds.contains(host) || self.learned.contains(host) {
+        if self.has(host) {
             return true;
         }
         if is_shown {

@@ -5,6 +5,7 @@ mod links;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -60,6 +61,8 @@ pub struct LinkChecker {
     links: Mutex<Links>,
     /// By which rule URLs are requested.
     identity: Mutex<Arc<dyn Identity>>,
+    /// Whether links to other hosts are asked for by HEAD.
+    head_elsewhere: bool,
 }
 
 /// A broken link on a page. As text: the page, the link, and why it is broken.
@@ -97,7 +100,16 @@ impl LinkChecker {
         let hosts = Hosts::of_seeds(seeds.iter().filter_map(|seed| seed.url.host_str()));
         let identity: Arc<dyn Identity> = Arc::new(CanonicalUrl::default());
         let links = Links::new(1_000_000);
-        Ok(Self { seeds, hosts: Mutex::new(hosts), links: Mutex::new(links), identity: Mutex::new(identity) })
+        let (hosts, links, identity) = (Mutex::new(hosts), Mutex::new(links), Mutex::new(identity));
+        Ok(Self { seeds, hosts, links, identity, head_elsewhere: false })
+    }
+
+    /// Asks for links to other hosts by HEAD, so that they send no body: what is there is not read anyway. A server that refuses the
+    /// method (405 or 501) is asked again by GET. Not so by default, since some servers answer HEAD otherwise than GET.
+    #[must_use]
+    pub fn head_elsewhere(mut self) -> Self {
+        self.head_elsewhere = true;
+        self
     }
 
     /// Sets the most links that are remembered at once; a million by default. Each may need 320 bytes with its pages, and those
@@ -112,6 +124,10 @@ impl LinkChecker {
         locked(&self.links)
     }
 
+    fn hosts(&self) -> MutexGuard<'_, Hosts> {
+        locked(&self.hosts)
+    }
+
     fn identity(&self) -> Arc<dyn Identity> {
         locked(&self.identity).clone()
     }
@@ -119,7 +135,7 @@ impl LinkChecker {
     /// Returns the requests of a page's links, each with what a later run needs to know of it; `None` where they are not
     /// followed.
     fn followed(&self, page: &Response) -> Option<Vec<Request>> {
-        let mut hosts = locked(&self.hosts);
+        let mut hosts = self.hosts();
         let (request, host) = (page.request(), page.url().host_str()?);
         // State of another type is of a request that the program has made.
         let told = request.state::<String>().ok().flatten();
@@ -127,7 +143,9 @@ impl LinkChecker {
             return None;
         }
         let follow = |url: &Url| {
-            let link = Request::get(url.clone());
+            let is_elsewhere = url.host_str().is_none_or(|host| !hosts.has(host));
+            let method = if self.head_elsewhere && is_elsewhere { Method::HEAD } else { Method::GET };
+            let link = Request::new(method, url.clone());
             match hosts.learned([url.host_str(), Some(host)].into_iter().flatten()) {
                 // A text is always JSON.
                 Some(host) => link.clone().with_state(&host).unwrap_or(link),
@@ -151,6 +169,10 @@ impl Spider for LinkChecker {
 
     fn parse(&self, page: &Response) -> Result<Parsed<BrokenLink>> {
         let (mut parsed, identity) = (Parsed::new(), self.identity());
+        if page.request().method == Method::HEAD && page.url().host_str().is_some_and(|host| self.hosts().has(host)) {
+            // A redirect has led back to a page whose links are followed.
+            return Ok(parsed.follow([by_get(page.request())]));
+        }
         let followed = self.followed(page);
         let mut links = self.links();
         links.end(page.url().as_str(), &End::Fine);
@@ -169,6 +191,9 @@ impl Spider for LinkChecker {
 
     fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<BrokenLink> {
         let (url, parent) = (request.url.as_str(), request.parent.as_deref());
+        if let (&Method::HEAD, Outcome::Status(405 | 501)) = (&request.method, outcome) {
+            return Parsed::new().follow([by_get(request)]);
+        }
         let identity = self.identity();
         let mut links = self.links();
         Parsed::of(match outcome {
@@ -181,6 +206,13 @@ impl Spider for LinkChecker {
             _ => links.broken(url, &outcome.to_string(), parent),
         })
     }
+}
+
+/// Returns a request of HEAD as one of GET.
+fn by_get(request: &Request) -> Request {
+    let mut by_get = request.clone();
+    by_get.method = Method::GET;
+    by_get
 }
 
 /// Returns a URL in the form in which it is requested.

@@ -26,7 +26,8 @@ pub enum LocalFault {
     Ports,
     /// No network can be reached (`ENETUNREACH`, `ENETDOWN`).
     Network,
-    /// No host can be reached (`EHOSTUNREACH` for several domains in a row), as where the gateway is down.
+    /// No host can be reached (`EHOSTUNREACH`, or `EACCES`, `EPERM` and `EINVAL` of `connect`, for several domains in a row),
+    /// as where the gateway is down, or a firewall or a route of this machine forbids all.
     Hosts,
     /// No name server answers: none does whatever is asked, or `EAI_AGAIN` or `SERVFAIL` comes for several domains in a
     /// row.
@@ -56,6 +57,13 @@ impl LocalFault {
             _ => {}
         }
         of_errno(error.raw_os_error()?)
+    }
+
+    /// Returns the fault that an error of connecting is, or may be. What a firewall or a `prohibit` route of this machine
+    /// forbids fails with `EACCES` or `EPERM` (connect(2)), and what a `blackhole` route swallows with `EINVAL`.
+    pub(crate) fn of_connecting(error: &io::Error) -> Option<Self> {
+        let is_forbidden = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput);
+        Self::of(error).or(is_forbidden.then_some(Self::Hosts))
     }
 
     /// Tells whether a socket of ours that closes may end it.
@@ -120,7 +128,9 @@ mod tests {
             (Errno::CONNRESET, None),
             (Errno::TIMEDOUT, None),
         ] {
-            assert_eq!(LocalFault::of(&io::Error::from_raw_os_error(errno.raw_os_error())), fault, "{errno:?}");
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(LocalFault::of(&error), fault, "{errno:?}");
+            assert_eq!(LocalFault::of_connecting(&error), fault, "{errno:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Permit;
+use super::{Paused, Permit};
 use crate::{
     clock,
     conduct::{
@@ -30,6 +30,8 @@ pub(crate) struct Gate {
     domain: Domain,
     /// Until when anybody may be asked; the same for all gates of a registry.
     term: Arc<Term>,
+    /// Which domains are paused; the same for all gates of a registry.
+    paused: Arc<Paused>,
     /// Removes the gate when its last tenant has left.
     keeper: Arc<dyn Keeper>,
     inside: Mutex<Inside>,
@@ -54,6 +56,11 @@ pub(crate) trait Released: Send + Sync {
     }
 }
 
+/// Nobody waits for a permit.
+impl Released for () {
+    fn released(&self, _: &Domain) {}
+}
+
 /// Keeps gates, and is notified when one may be removed.
 pub(crate) trait Keeper: Send + Sync {
     /// The last tenant of this gate has left.
@@ -70,8 +77,22 @@ pub(crate) struct Tenancy {
 
 impl Gate {
     /// Creates the gate of `domain` without a tenant; [`Tenancy::begin`] follows.
-    pub(crate) fn new(domain: Domain, term: Arc<Term>, keeper: Arc<dyn Keeper>, conduct: Conduct) -> Arc<Self> {
-        Arc::new(Self { domain, term, keeper, inside: Mutex::new(Inside { conduct, first: None, others: Vec::new() }) })
+    pub(crate) fn new(
+        domain: Domain,
+        (term, paused): (Arc<Term>, Arc<Paused>),
+        keeper: Arc<dyn Keeper>,
+        conduct: Conduct,
+    ) -> Arc<Self> {
+        let inside = Mutex::new(Inside { conduct, first: None, others: Vec::new() });
+        Arc::new(Self { domain, term, paused, keeper, inside })
+    }
+
+    /// Tells all tenants to ask again, since the domain is paused no more.
+    pub(crate) fn resumed(&self) {
+        let inside = self.lock();
+        let told: Vec<_> = inside.first.iter().chain(&inside.others).map(|(_, released)| released.clone()).collect();
+        drop(inside);
+        self.tell(&told);
     }
 
     /// Returns the domain.
@@ -156,9 +177,13 @@ impl Tenancy {
     /// Grants a permit that is due at or before `horizon`.
     ///
     /// # Errors
-    /// The term has lapsed, the law refuses, or another tenant goes first; the refusal says when to ask again.
+    /// The term has lapsed, the domain is paused, the law refuses, or another tenant goes first; the refusal says when to ask
+    /// again.
     pub(crate) fn grant(self: &Arc<Self>, now: Instant, horizon: Instant) -> Result<Permit, Refusal> {
         self.gate.check_term(now)?;
+        if self.is_paused() {
+            return Err(Refusal::Full);
+        }
         let mut inside = self.gate.lock();
         let planned = inside.conduct.grant(self.tenant, now, horizon)?;
         let next = planned.next.and_then(|next| inside.listener(next));
@@ -172,6 +197,11 @@ impl Tenancy {
     /// Returns the domain.
     pub(crate) fn domain(&self) -> &Domain {
         &self.gate.domain
+    }
+
+    /// Tells whether the domain is paused for all who share it.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.gate.paused.has(&self.gate.domain)
     }
 
     /// Returns when a start after `ahead` others is due: see [`Conduct::forecast`].

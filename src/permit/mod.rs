@@ -1,6 +1,7 @@
 //! Permit: leave to make one request to one domain, and the gate that it passes at the moment of writing.
 
 mod gate;
+mod paused;
 
 use std::{
     fmt,
@@ -9,7 +10,10 @@ use std::{
 };
 
 use self::gate::Inside;
-pub(crate) use self::gate::{Gate, Keeper, Released, Tenancy};
+pub(crate) use self::{
+    gate::{Gate, Keeper, Released, Tenancy},
+    paused::Paused,
+};
 use crate::{
     capacity::Place,
     clock,
@@ -163,11 +167,11 @@ impl Permit {
 
     /// Passes the response to the domain's conduct while this permit is still held, so that the next permit is granted
     /// with this knowledge. Returns what follows if the response is a refusal.
-    pub(crate) fn hear(&self, facts: &ResponseFacts<'_>) -> Option<Cooled> {
-        self.lock().conduct.hear(self.tenancy.tenant, facts, fastrand::f64())
+    pub(crate) fn note_response(&self, facts: &ResponseFacts<'_>) -> Option<Cooled> {
+        self.lock().conduct.note_response(self.tenancy.tenant, facts, fastrand::f64())
     }
 
-    /// Like [`Permit::hear`], if the domain was unreachable.
+    /// Like [`Permit::note_response`], if the domain was unreachable.
     pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Cooled> {
         self.lock().conduct.unreachable(self.tenancy.tenant, started, now, fastrand::f64())
     }

@@ -8,6 +8,7 @@ use super::{Pipeline, Running, Start};
 use crate::{
     error::Error,
     feed::{Feed, Format},
+    validation::{FieldCounts, Validate},
 };
 
 /// Writes each item as one CSV record (RFC 4180): a [`Feed`] that names its format. Fields within fields have columns of
@@ -74,5 +75,9 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Csv {
 
     fn max_unacknowledged(&self) -> usize {
         self.0.batched().items
+    }
+
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        Some(Box::new(FieldCounts))
     }
 }

@@ -8,6 +8,7 @@ use super::{Pipeline, Running, Start};
 use crate::{
     error::Error,
     feed::{Feed, Format},
+    validation::{FieldCounts, Validate},
 };
 
 /// Writes each item as one line of JSON: a [`Feed`] that names its format.
@@ -59,5 +60,9 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for JsonLines {
 
     fn max_unacknowledged(&self) -> usize {
         self.0.batched().items
+    }
+
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        Some(Box::new(FieldCounts))
     }
 }

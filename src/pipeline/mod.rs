@@ -45,8 +45,8 @@ pub(crate) use self::{
     steps::{Claims, EndOfClaim, Stepped, StepsAhead},
     supervisor::Supervisor,
 };
-use crate::error::Error;
 pub use crate::feed::files::records::{append_lines, create_lines};
+use crate::{error::Error, validation::Validate};
 
 /// An item sent from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its items are
 /// acknowledged, and unacknowledged items delay further requests.
@@ -228,6 +228,12 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Returns how many files it has open at once, at the most; 1 by default.
     fn max_open_files(&self) -> usize {
         1
+    }
+
+    /// Returns what counts the fields of the items for the report ([`Report::validation`](crate::Report::validation)), where the
+    /// pipeline writes them by their fields, as feeds do. `None` by default.
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        None
     }
 }
 

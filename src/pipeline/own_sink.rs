@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     feed::{Batch, Opening, Record, Sink},
+    validation::{FieldCounts, Validate},
 };
 
 /// A [`Sink`] of your own as a pipeline: a function opens it, at the start of the crawl and again after a panic.
@@ -82,6 +83,10 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for OwnSink {
 
     fn max_unacknowledged(&self) -> usize {
         self.batch.items
+    }
+
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        Some(Box::new(FieldCounts))
     }
 }
 

@@ -191,8 +191,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         scraped: Scraped<I>,
         is_alone: bool,
     ) -> Result<Result<(), PipelineError>, NoAnswer> {
-        let mut place = Place::take(self);
-        let mut reply = pin!(self.in_time(generation, &mut place, running.scraped.send(scraped)));
+        let mut sent = SentItem::take(self);
+        let mut reply = pin!(self.in_time(generation, &mut sent, running.scraped.send(scraped)));
         let flushing = self.flush_when_idle(running, is_alone);
         let replied = tokio::select! {
             biased;
@@ -218,17 +218,17 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
     async fn in_time<T>(
         &self,
         generation: u64,
-        place: &mut Place<'_, I>,
+        sent: &mut SentItem<'_, I>,
         answer: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
         let mut answer = pin!(answer);
         loop {
             match timeout(self.timeout, &mut answer).await {
                 Ok(answer) => return Ok(answer),
-                Err(_) if place.goes_on() && self.lock().number == generation => {}
+                Err(_) if sent.goes_on() && self.lock().number == generation => {}
                 Err(elapsed) => {
                     // It stays among those that are not answered: to those behind it, nothing has gone on.
-                    place.is_silent = true;
+                    sent.is_silent = true;
                     return Err(elapsed);
                 }
             }
@@ -378,8 +378,8 @@ impl<I: Send + Sync + 'static> Drop for Generation<I> {
     }
 }
 
-/// The place of an item among those that are sent, until it is answered or nobody waits for that.
-struct Place<'s, I: Send + Sync + 'static> {
+/// An item that was sent, in its place among the others, until it is answered or nobody waits for that.
+struct SentItem<'s, I: Send + Sync + 'static> {
     number: u64,
     /// How many before it were not answered when that was last looked at.
     before: usize,
@@ -387,7 +387,7 @@ struct Place<'s, I: Send + Sync + 'static> {
     of: &'s Supervisor<I>,
 }
 
-impl<'s, I: Send + Sync + 'static> Place<'s, I> {
+impl<'s, I: Send + Sync + 'static> SentItem<'s, I> {
     fn take(of: &'s Supervisor<I>) -> Self {
         let mut unanswered = of.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted under the lock: all others are before it.
@@ -405,7 +405,7 @@ impl<'s, I: Send + Sync + 'static> Place<'s, I> {
     }
 }
 
-impl<I: Send + Sync + 'static> Drop for Place<'_, I> {
+impl<I: Send + Sync + 'static> Drop for SentItem<'_, I> {
     fn drop(&mut self) {
         if !self.is_silent {
             self.of.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);

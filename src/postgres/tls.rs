@@ -37,9 +37,10 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::setting("sslmode", error.to_string()))?;
         let mut config = match trust {
-            Trust::Anyone => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth()
-            }
+            Trust::Anyone => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth(),
             Trust::Host(roots) => builder.with_root_certificates(authorities(roots.as_deref())?).with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -66,9 +67,9 @@ fn authorities(file: Option<&std::path::Path>) -> Result<RootCertStore, Error> {
 
 /// Accepts any certificate, but only from whom has its key.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -48,7 +48,8 @@ pub struct Report {
     /// longest time; or which limit, such as `max_pages()`, ended it before all that it had found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
-    /// What its items are like, if it was asked with [`Crawler::validate`](crate::Crawler::validate).
+    /// What its items are like: in how many each field is, if a feed writes them, and what was found by
+    /// [`Crawler::validate`](crate::Crawler::validate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
     /// What was done in each session; empty where no cookies are kept.

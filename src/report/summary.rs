@@ -190,6 +190,10 @@ impl Report {
         let Some(Validation { items, invalid, has_rules, reasons, fields, .. }) = &self.validation else {
             return Ok(());
         };
+        let mut partial: Vec<_> = fields.iter().filter(|(_, field)| field.items < *items).collect();
+        if !has_rules && partial.is_empty() {
+            return Ok(());
+        }
         write!(f, "{} in this run", Counted(*items, "item"))?;
         match (*has_rules, *invalid) {
             // Where nothing was asked of them, "0 invalid" would say that they were looked at.
@@ -201,7 +205,6 @@ impl Report {
             write!(f, "  {:<26} {:>10}  {url}", Escaped(&what).to_string(), Grouped(reason.items))?;
             if reason.value.is_empty() { writeln!(f)? } else { writeln!(f, ": {}", Escaped(&one_line(&reason.value)))? }
         }
-        let mut partial: Vec<_> = fields.iter().filter(|(_, field)| field.items < *items).collect();
         partial.sort_by_key(|(_, field)| field.items);
         for (name, field) in partial.iter().take(MAX_FIELDS_SHOWN) {
             write!(f, "  {:<26} {:>10}", Escaped(name).to_string(), field.share)?;

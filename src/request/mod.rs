@@ -37,7 +37,7 @@ pub struct Request {
     pub url: Url,
     /// The method; GET by default.
     pub method: Method,
-    /// Headers in addition to the crawl's default ones.
+    /// Headers in addition to the crawl's default ones; of several of one name the last is sent.
     pub headers: Vec<(String, String)>,
     /// The body; usually empty.
     pub body: Bytes,
@@ -146,14 +146,15 @@ impl Request {
         parse_url(text).map(Self::get)
     }
 
-    /// Adds a header.
+    /// Sets a header, in place of one of the same name, as the client's and the crawl's own do. Several values of one header are a
+    /// list in one value: `"text/html, application/json"`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.set_header(name, value);
         self
     }
 
-    /// Sets a header, in place of those of the same name.
+    /// Sets a header as [`Request::header`] does.
     pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
         self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
@@ -240,6 +241,7 @@ impl Request {
     ///
     /// # Errors
     /// The state cannot be serialized as JSON.
+    #[doc(alias("meta", "cb_kwargs", "user_data"))]
     pub fn with_state<T: Serialize>(mut self, state: &T) -> Result<Self, Error> {
         self.state = Some(serde_json::to_string(state).map_err(Error::State)?.into());
         Ok(self)
@@ -345,6 +347,14 @@ mod tests {
         let shown = format!("{:?}", request.via("http://me:hidden@p:1"));
         assert!(shown.contains("http://e.org/") && shown.contains("authorization"), "{shown}");
         assert!(!shown.contains("hidden"), "{shown}");
+    }
+
+    /// Two were kept, and the second was sent.
+    #[test]
+    fn a_header_that_is_set_again_replaces_the_one_before() {
+        let request = Request::parse("https://e.org/").unwrap().header("X-Tag", "a").header("accept", "*/*");
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(request.header("x-tag", "b").headers, [header("accept", "*/*"), header("x-tag", "b")]);
     }
 
     #[test]

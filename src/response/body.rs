@@ -10,10 +10,12 @@ use crate::{
     error::{Error, Result},
     extract::{
         self, Language, Syntax,
-        charset::{self, Clues},
+        charset::{self, CharsetHints},
         content_type::ContentType,
         llms_txt::LlmsTxt,
     },
+    headers::field_text::text_of,
+    text::json::from_json,
 };
 
 /// The decoded text of a page.
@@ -54,8 +56,13 @@ impl Media {
 impl Response {
     /// Returns the content type, from the header or else guessed from the body.
     pub fn content_type(&self) -> ContentType<'_> {
-        let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
-        ContentType::of_all(lines, &self.body)
+        let lines = || self.headers.get_all(CONTENT_TYPE).iter();
+        // Rarely, a parameter such as the name of a file is not UTF-8.
+        if lines().any(|line| str::from_utf8(line.as_bytes()).is_err()) {
+            let lines: Vec<_> = lines().map(text_of).collect();
+            return ContentType::of_all(lines.iter().map(|line| &**line), &self.body).into_owned();
+        }
+        ContentType::of_all(lines().filter_map(|line| str::from_utf8(line.as_bytes()).ok()), &self.body)
     }
 
     /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace, and
@@ -105,7 +112,7 @@ impl Response {
             let host = self.url().domain().map(|host| host.strip_suffix('.').unwrap_or(host));
             let tld = host.and_then(|host| host.rsplit_once('.')).map(|(_, tld)| tld);
             let is_html = matches!(kind, MediaKind::Html | MediaKind::Xhtml);
-            let clues = Clues { header: charset, is_html, tld };
+            let clues = CharsetHints { header: charset, is_html, tld };
             let (text, encoding) = charset::decode(&self.body, clues);
             BodyText { text, encoding }
         })
@@ -130,12 +137,12 @@ impl Response {
         LlmsTxt::parse(self.body_text(), self.url())
     }
 
-    /// Parses the body as JSON.
+    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is U+FFFD.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.body_text()).map_err(Error::Json)
+        from_json(self.body_text()).map_err(Error::Json)
     }
 }
 
@@ -164,6 +171,13 @@ mod tests {
         assert_eq!(page.encoding(), "GBK");
         let page = Response::fixture("https://e.ru/", "text/plain", b"\xcf\xf0\xe8\xe2\xe5\xf2".as_slice().into());
         assert_eq!(page.body_text(), "Привет", "its host says what it looks like");
+    }
+
+    #[test]
+    fn json_may_have_half_a_character() {
+        let page = Response::json_text(URL, r#"["a \ud83d"]"#);
+        assert_eq!(page.json::<Vec<String>>().unwrap(), ["a \u{fffd}"]);
+        assert_eq!(page.jmes::<String>("[0]").unwrap(), "a \u{fffd}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{Links, Response};
 use crate::{
     error::{Error, Result},
     extract::{self, LinkSet, MetaRobots, Refresh, Scan, Scanner, Skipped},
+    headers::field_text::text_of,
 };
 
 /// A scan for the links of other elements than the crawl's. There are as many as a spider names sets.
@@ -103,8 +104,7 @@ impl Response {
     }
 
     fn refresh_header(&self) -> Option<Refresh> {
-        let value = std::str::from_utf8(self.headers.get("refresh")?.as_bytes()).ok()?;
-        extract::of_header(value, self.url())
+        extract::of_header(&text_of(self.headers.get("refresh")?), self.url())
     }
 
     fn is_at(&self, url: &Url) -> bool {

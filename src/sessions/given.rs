@@ -1,4 +1,4 @@
-//! Given: the cookies that a session has at the start, from the settings and from files. Knows no requests.
+//! GivenCookies: the cookies that a session has at the start, from the settings and from files. Knows no requests.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use super::{
 use crate::error::{Error, Result};
 
 /// The cookies that a session is given.
-pub struct Given {
+pub struct GivenCookies {
     name: String,
     cookies: Vec<SessionCookie>,
 }
 
-impl Given {
+impl GivenCookies {
     /// Takes the cookies of the settings, and those of their file.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ mod tests {
         let mut expires = cookie();
         expires.expires = Some(7);
         cookies.push(expires);
-        let of = |cookie: SessionCookie| Given { name: String::new(), cookies: vec![cookie] }.digest();
+        let of = |cookie: SessionCookie| GivenCookies { name: String::new(), cookies: vec![cookie] }.digest();
         let digests: std::collections::BTreeSet<_> = cookies.into_iter().map(of).collect();
         assert_eq!(digests.len(), 9);
     }
@@ -141,7 +141,7 @@ mod tests {
         use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
         let url = url::Url::parse("http://e.org/").unwrap();
         let after_a_restart = |cookies: Vec<SessionCookie>, set: &'static str| {
-            let given = Given { name: String::new(), cookies };
+            let given = GivenCookies { name: String::new(), cookies };
             let first = Cookies::new(&std::sync::Arc::default());
             given.fill(&first, None).unwrap();
             let mut headers = HeaderMap::new();

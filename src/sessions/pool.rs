@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, sync::Notify};
 use super::{
     DEFAULT, MAX_SESSIONS, Session, SessionCounts, Sessions,
     cookies::{self, AllCookies, Cookies},
-    given::Given,
+    given::GivenCookies,
     name,
     shared::{Shared, Slots, Storage},
     slot::{RefusedBy, Slot, SlotRules, Use},
@@ -82,7 +82,7 @@ impl SessionPool {
         cookies::check_support()?;
         settings.check()?;
         let rules = SlotRules { rest: settings.rest, max_uses: settings.max_uses, logs_in };
-        let saved = settings.file.as_deref().map(Given::saved).transpose()?.unwrap_or_default();
+        let saved = settings.file.as_deref().map(GivenCookies::saved).transpose()?.unwrap_or_default();
         let cookies_in_all = Arc::<AllCookies>::default();
         let mut by_name = BTreeMap::new();
         let members = (1..=settings.pool).map(name::of_member);
@@ -97,7 +97,7 @@ impl SessionPool {
             let is_pooled = name::is_pooled(&name);
             let own = given.and_then(|given| given.proxy.as_ref());
             let proxy = if is_pooled { proxies.next() } else { own };
-            let given = Given::new(&name, given)?;
+            let given = GivenCookies::new(&name, given)?;
             let cookies = Cookies::new(&cookies_in_all);
             given.fill(&cookies, saved.sessions.get(&name))?;
             let mut slot = Slot::new(cookies, proxy.map(|proxy| proxy.as_str().into()), is_pooled, rules);

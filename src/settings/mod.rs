@@ -47,6 +47,7 @@ use crate::{
     transport::TransportSettings,
 };
 pub use crate::{
+    order::PriorityRule,
     politeness::{DEFAULT_SPACING, Override},
     rate::{MAX_IN_A_WINDOW, MAX_WINDOW, Window},
     recrawl::Adaptive,
@@ -87,6 +88,8 @@ pub struct Settings {
     pub scope: Scope,
     /// Which of a domain's waiting requests goes first.
     pub order: Order,
+    /// Which pages go first by their URLs; see [`PriorityRule`].
+    pub priorities: Vec<PriorityRule>,
     /// When failed requests are retried.
     pub retry: Retry,
     /// Which seen URLs are fetched again.
@@ -156,6 +159,7 @@ impl Default for Settings {
             politeness: Politeness::default(),
             scope: Scope::default(),
             order: Order::default(),
+            priorities: Vec::new(),
             retry: Retry::default(),
             recrawl: Recrawl::default(),
             sitemaps: Sitemaps::default(),

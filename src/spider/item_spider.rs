@@ -13,6 +13,7 @@ use super::{Parsed, Spider};
 use crate::{
     error::{Error, Result},
     extract::{Document, Extract},
+    files::{EachFile, each_file},
     request::Request,
     response::{PageLink, Response},
     scope::Pattern,
@@ -215,6 +216,10 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
             empty.select(choice.by.as_str())?;
         }
         Ok(I::check()?)
+    }
+
+    fn each_file(&self) -> Option<EachFile<I>> {
+        Some(each_file::<I>)
     }
 
     /// Names the selectors and patterns that have found nothing on any page of this run.

@@ -14,6 +14,7 @@ pub use self::item_spider::ItemSpider;
 pub use self::{items::Items, parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
+    files::EachFile,
     identity::Identity,
     outcome::Outcome,
     request::Request,
@@ -59,6 +60,7 @@ pub trait Spider: Send + Sync + 'static {
     ///
     /// # Errors
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.
+    #[doc(alias("on_html", "request_handler"))]
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
     /// Called once for each queued request that brought no page, as Scrapy's errback is: it failed, was dropped by a
@@ -105,6 +107,7 @@ pub trait Spider: Send + Sync + 'static {
     /// assert_eq!(gone.items()[0].0, "https://example.org/gone");
     /// # Ok::<(), Error>(())
     /// ```
+    #[doc(alias("errback", "on_error", "failed_request_handler"))]
     fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<Self::Item> {
         let _ = (request, outcome);
         Parsed::new()
@@ -135,10 +138,17 @@ pub trait Spider: Send + Sync + 'static {
         let _ = identity;
     }
 
+    /// Returns what shows the files of an item, where the type of the items names them.
+    #[doc(hidden)]
+    fn each_file(&self) -> Option<EachFile<Self::Item>> {
+        None
+    }
+
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.
     ///
     /// An accepted status is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404 counts
-    /// as done. Redirects (3xx with `Location`), 429 and 503 are handled by the crawler, and never passed here.
+    /// as done. Redirects (3xx with `Location`) and refusals are handled by the crawler, and never passed here: 429, 503, and other
+    /// failures that ask for a wait, as by `Retry-After`.
     fn accepts(&self, status: u16) -> bool {
         (200..300).contains(&status)
     }

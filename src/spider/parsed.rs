@@ -132,12 +132,14 @@ impl<I> Parsed<I> {
 
     /// Follows links: one request or URL, an `Option` of one, or several, such as `page.links()`. In a loop, use
     /// [`Parsed::visit`], which does not take `self` by value.
+    #[doc(alias("yield", "enqueue_links", "add_requests"))]
     pub fn follow<How>(mut self, requests: impl Requests<How>) -> Self {
         self.visit(requests);
         self
     }
 
     /// Adds an item, by reference.
+    #[doc(alias("yield", "push_data"))]
     pub fn push(&mut self, item: I) {
         self.items.push(item);
     }

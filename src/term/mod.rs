@@ -1,7 +1,7 @@
 //! Term: until when this process may ask anybody at all. Knows no clock, no domain and nobody who grants it.
 
 mod length;
-mod silence;
+mod heartbeat_watch;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -12,14 +12,14 @@ use std::{
     not(any(test, feature = "cluster")),
     expect(unused_imports, reason = "only nodes of a cluster have bounds")
 )]
-pub(crate) use self::{length::TermLength, silence::Silence};
+pub(crate) use self::{heartbeat_watch::HeartbeatWatch, length::TermLength};
 
 /// The time in which the requests of a registry of conducts may begin: without bounds, unless the crawl is shared with
 /// other machines. Then the term is renewed again and again, and another machine takes over only when it must have lapsed
-/// here ([`Silence`]).
+/// here ([`HeartbeatWatch`]).
 ///
 /// Every gate asks it, first of all, when a permit is granted and again before each write of its request. A process that
-/// is stopped between that and the write is beyond its own control: the system ends it (`cluster/killer`).
+/// is stopped between that and the write is beyond its own control: the system ends it (`cluster/watchdog`).
 #[derive(Debug)]
 pub(crate) struct Term {
     /// What `until` is counted from.

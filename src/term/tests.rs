@@ -89,12 +89,12 @@ fn whoever_waits_takes_over_after_the_owner_has_ended_whatever_the_rates_of_thei
         let asks_until =
             times().take_while(|time| *time < asked || term.check(owner.at(*time)).is_ok()).last().unwrap();
         let mut look = Duration::from_millis(random.u64(0..500));
-        let mut silence: Option<Silence> = None;
+        let mut silence: Option<HeartbeatWatch> = None;
         let taken_over = loop {
             let seen = beats.iter().rev().find(|(at, _)| *at <= look).map(|(_, beat)| *beat);
             let now = watcher.at(look);
             if let Some(beat) = seen {
-                silence.get_or_insert(Silence::new(beat, now)).note(beat, now);
+                silence.get_or_insert(HeartbeatWatch::new(beat, now)).note(beat, now);
             }
             if silence.is_some_and(|silence| silence.is_death(now, LENGTH)) {
                 break look;

@@ -55,7 +55,7 @@ pub struct OriginCredentials {
 
 /// The credentials of a crawl, by origin.
 #[derive(Default)]
-pub struct Keyring(HashMap<Origin, HeaderValue>);
+pub struct CredentialStore(HashMap<Origin, HeaderValue>);
 
 impl Credentials {
     /// Creates credentials from a user name and a password.
@@ -97,7 +97,7 @@ impl OriginCredentials {
     }
 }
 
-impl Keyring {
+impl CredentialStore {
     /// Checks the credentials. If an origin has several, the first are used.
     ///
     /// # Errors
@@ -126,8 +126,8 @@ impl Keyring {
 mod tests {
     use super::*;
 
-    fn keyring(origin: &str, credentials: Credentials) -> Result<Keyring> {
-        Keyring::new(&[OriginCredentials { origin: origin.to_owned(), credentials }])
+    fn keyring(origin: &str, credentials: Credentials) -> Result<CredentialStore> {
+        CredentialStore::new(&[OriginCredentials { origin: origin.to_owned(), credentials }])
     }
 
     #[test]

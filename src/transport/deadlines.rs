@@ -69,6 +69,7 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// Limits the whole request, and every step of it, to `limit`.
+    #[doc(alias = "download_timeout")]
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self {

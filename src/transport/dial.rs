@@ -123,7 +123,7 @@ async fn attempt<Spare>(
             // On loopback a port can connect to itself if no one listens on it.
             if stream.local_addr()? == address { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
         });
-        connected.map_err(|error| match LocalFault::of(&error) {
+        connected.map_err(|error| match LocalFault::of_connecting(&error) {
             // Without an address of its own in this family the system says the same as without a port.
             Some(LocalFault::Ports) if !has_route(address) => FetchError::Local(LocalFault::Network, name(&error)),
             Some(fault) => FetchError::Local(fault, name(&error)),
@@ -142,6 +142,8 @@ fn name(error: &io::Error) -> String {
         ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
         ErrorKind::AddrNotAvailable => "no local address or port to connect from".to_owned(),
         ErrorKind::TimedOut => "no answer".to_owned(),
+        ErrorKind::PermissionDenied => "forbidden by a firewall or a route of this machine".to_owned(),
+        ErrorKind::InvalidInput => "no such connection, or a blackhole route of this machine".to_owned(),
         _ => error.to_string(),
     }
 }

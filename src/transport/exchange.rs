@@ -188,7 +188,7 @@ impl Exchange {
             let not_before = match self.permit.borrow_mut().try_start(now) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(Refusal::NotBefore(at)) => Some(at),
-                Err(Refusal::Lapsed(_) | Refusal::Turn(_) | Refusal::Full) => None,
+                Err(Refusal::Lapsed(_) | Refusal::OtherTenant(_) | Refusal::Full) => None,
             };
             let Some((not_before, wait)) =
                 not_before.map(|at| (at, at.saturating_duration_since(now))).filter(|(_, wait)| *wait <= MAX_WAIT)

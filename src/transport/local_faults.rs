@@ -94,7 +94,8 @@ pub fn has_route(address: SocketAddr) -> bool {
         Ok(()) => true,
         // Any other failure says nothing of routes.
         Err(error) => {
-            !matches!(LocalFault::of(&error), Some(LocalFault::Network | LocalFault::Hosts | LocalFault::Ports))
+            let fault = LocalFault::of_connecting(&error);
+            !matches!(fault, Some(LocalFault::Network | LocalFault::Hosts | LocalFault::Ports))
                 && error.kind() != std::io::ErrorKind::Unsupported
         }
     }

@@ -36,6 +36,7 @@ mod read_timeout;
 mod request_head;
 pub(crate) mod raw_response;
 pub(crate) mod response_store;
+mod settings;
 mod sockets;
 pub(crate) mod stored_response;
 pub(crate) mod stream;
@@ -56,7 +57,6 @@ use http::{
     HeaderName, HeaderValue, Uri,
     header::{AUTHORIZATION, COOKIE},
 };
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
@@ -70,14 +70,15 @@ pub use self::{
     host_pattern::HostPattern,
     proxy::{ProxyOverride, ProxySettings, ProxyUrl},
     response_store::{Purpose, ResponseStoreSettings},
+    settings::TransportSettings,
     tls::{ClientCertificate, TlsSettings},
 };
 use self::{
     alarm::Alarm,
     body::Bodies,
     connector::Connector,
-    credentials::Keyring,
-    dns::{Resolver, overrides::Overrides},
+    credentials::CredentialStore,
+    dns::Resolver,
     exchange::{Exchange, Route},
     proxy::{Proxies, Proxy},
     response_store::ResponseStore,
@@ -86,98 +87,12 @@ use self::{
 };
 use crate::{
     capacity::Capacity,
-    error::{Error, Result},
+    error::Result,
     outcome::{FetchError, Phase, local_fault::LocalFault},
     request::Request,
     sessions::Session,
-    text::durations,
-    warc::{Archive, Collection, Warc},
+    warc::{Archive, Collection},
 };
-
-/// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use actix_crawler::{Settings, transport::{Deadlines, TransportSettings}};
-///
-/// let deadlines = Deadlines::default().within(Duration::from_secs(20));
-/// let transport = TransportSettings { deadlines, max_connections: 100, ..TransportSettings::default() };
-/// let settings = Settings { transport, ..Settings::default() };
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TransportSettings {
-    /// How long each step may take.
-    pub deadlines: Deadlines,
-    /// How large a body may be.
-    pub body: BodyLimits,
-    /// Which addresses may be connected to.
-    pub guard: AddressGuard,
-    /// Which certificates are trusted, and which are presented.
-    pub tls: TlsSettings,
-    /// Which requests go through which proxies.
-    pub proxies: ProxySettings,
-    /// Whether cookies are stored and sent back. Needs the feature `cookies`.
-    pub cookies: bool,
-    /// Names of headers that never follow a redirect to another origin, whatever their case; in addition to those that
-    /// HTTP itself keeps to their origin (`Authorization`, `Cookie`), and to names that look like a secret
-    /// (`X-Api-Key`, `X-Auth-Token`).
-    pub secret_headers: Vec<String>,
-    /// Passwords and tokens, each for one origin.
-    pub credentials: Vec<OriginCredentials>,
-    /// Where responses are stored, and for which purpose: as a cache, or to record and replay a crawl. Settings files
-    /// may use `shelf`, the name in earlier versions.
-    #[serde(alias = "shelf")]
-    pub response_store: Option<ResponseStoreSettings>,
-    /// Where requests and responses are archived as they were on the wire. Needs the feature `warc`.
-    pub archive: Option<Warc>,
-    /// Hosts whose addresses are given, one rule each; the most exact holds, and of two equal ones the later:
-    ///
-    /// | rule | meaning |
-    /// |---|---|
-    /// | `HOST:ADDRESS` | `HOST` is at `ADDRESS`, on the port of the URL |
-    /// | `HOST:ADDRESS:PORT` | `HOST` is at `ADDRESS`, on `PORT` whatever the URL says |
-    /// | `HOST:PORT:ADDRESS` | as curl writes it: only URLs on `PORT` are led to `ADDRESS` |
-    ///
-    /// An IPv6 address stands in brackets; several addresses are divided by commas. `*.test` stands for every name below
-    /// `test`, and `*` for every name.
-    pub resolve: Vec<String>,
-    /// Whether a response with both `Transfer-Encoding` and `Content-Length` is accepted: the former frames the body
-    /// and the connection is closed afterwards, as in curl. An error by default: an intermediary may use the latter and
-    /// see a different message (request smuggling, RFC 9112 §6.3).
-    pub chunked_over_length: bool,
-    /// The most open sockets; fewer where the process may not open as many files. Its limit of those is raised to the hard
-    /// limit when a crawl or a client is made.
-    pub max_connections: usize,
-    /// How long an idle connection is kept.
-    #[serde(with = "durations")]
-    pub keep_alive: Duration,
-}
-
-impl Default for TransportSettings {
-    fn default() -> Self {
-        Self {
-            deadlines: Deadlines::default(),
-            body: BodyLimits::default(),
-            guard: AddressGuard::default(),
-            tls: TlsSettings::default(),
-            proxies: ProxySettings::default(),
-            cookies: false,
-            secret_headers: Vec::new(),
-            credentials: Vec::new(),
-            response_store: None,
-            archive: None,
-            resolve: Vec::new(),
-            chunked_over_length: false,
-            // Half of the 1,024 files that most systems allow a process by default.
-            max_connections: 512,
-            // Servers keep connections for similar times (nginx 75 s, Apache 5 s); a longer time would find many
-            // closed.
-            keep_alive: Duration::from_secs(15),
-        }
-    }
-}
 
 /// The part of the transport that all arbiters of a crawl share.
 #[derive(Clone)]
@@ -187,7 +102,7 @@ pub(crate) struct SharedTransport {
     resolver: Resolver,
     tls: Arc<Tls>,
     proxies: Arc<Proxies>,
-    keyring: Arc<Keyring>,
+    credentials: Arc<CredentialStore>,
     sockets: SocketBudget,
     bodies: Bodies,
     response_store: Option<ResponseStore>,
@@ -195,23 +110,6 @@ pub(crate) struct SharedTransport {
     archived: Option<Collection>,
     archive: Option<Archive>,
     alarm: Alarm,
-}
-
-impl TransportSettings {
-    /// Checks what the types cannot enforce, but for TLS, which needs files.
-    pub(crate) fn check_rules(&self) -> Result<()> {
-        Overrides::parse(&self.resolve)?;
-        Proxies::new(&self.proxies)?;
-        Keyring::new(&self.credentials)?;
-        self.check_secret_headers()
-    }
-
-    fn check_secret_headers(&self) -> Result<()> {
-        match self.secret_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
-            Some(name) => Err(Error::setting("secret_headers", format!("`{name}` is not the name of a header"))),
-            None => Ok(()),
-        }
-    }
 }
 
 impl SharedTransport {
@@ -223,7 +121,7 @@ impl SharedTransport {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let tls = Arc::new(Tls::new(&settings.tls)?);
         let proxies = Arc::new(Proxies::new(&settings.proxies)?);
-        let keyring = Arc::new(Keyring::new(&settings.credentials)?);
+        let credentials = Arc::new(CredentialStore::new(&settings.credentials)?);
         settings.check_secret_headers()?;
         let sockets = SocketBudget::new(settings.max_connections);
         for warning in settings.tls.warnings() {
@@ -247,7 +145,7 @@ impl SharedTransport {
             resolver,
             tls,
             proxies,
-            keyring,
+            credentials,
             sockets,
             bodies,
             response_store,
@@ -275,7 +173,7 @@ impl SharedTransport {
         session: Option<&Session>,
         proxy: Option<&Proxy>,
     ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let credentials = self.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
+        let credentials = self.credentials.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
         let cookies = session.and_then(|session| session.header(&request.url, proxy.map(Proxy::id)));
         credentials.into_iter().chain(cookies.map(|value| (COOKIE, value)))
     }

@@ -307,7 +307,7 @@ impl ResponseStore {
     }
 }
 
-struct File {
+struct StoredFile {
     path: PathBuf,
     length: u64,
     written: SystemTime,
@@ -315,7 +315,7 @@ struct File {
 
 /// Lists the stored responses. The folder may be one with files of the user's own: what has no name of a response is neither
 /// counted nor removed.
-fn files(dir: &Path) -> io::Result<Vec<File>> {
+fn files(dir: &Path) -> io::Result<Vec<StoredFile>> {
     let mut files = Vec::new();
     for part in fs::read_dir(dir)? {
         let part = part?.path();
@@ -332,7 +332,7 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
             }
             match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_file() => {
-                    files.push(File { path, length: metadata.len(), written: metadata.modified()? });
+                    files.push(StoredFile { path, length: metadata.len(), written: metadata.modified()? });
                 }
                 // Another crawl may have renamed or removed it.
                 _ => {}

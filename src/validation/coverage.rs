@@ -13,8 +13,9 @@ pub(super) const MAX_FIELDS: usize = 256;
 /// different one for each item.
 pub(super) const MAX_REASONS: usize = 64;
 
-/// What the items of a crawl are like, if it was asked with [`Crawler::validate`](crate::Crawler::validate). Counts the
-/// items of pages that are done, in this process: a crawl that goes on from its state begins anew.
+/// What the items of a crawl are like: in how many each field is, where a feed writes them, and which are invalid, if that was
+/// asked with [`Crawler::validate`](crate::Crawler::validate). Counts the items of pages that are done, in this process: a crawl
+/// that goes on from its state begins anew.
 ///
 /// ```
 /// use actix_crawler::Report;

@@ -1,6 +1,7 @@
 //! Validation: what is asked of items before they go to the pipelines, and what came of it. Knows no pages and no pipelines.
 
 mod coverage;
+mod field_counts;
 mod schema;
 mod share;
 mod tally;
@@ -10,12 +11,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub(crate) use self::tally::Tally;
 pub use self::{
     coverage::{FieldCoverage, InvalidItems, Validation},
     schema::{FieldRules, Schema},
     share::Share,
 };
+pub(crate) use self::{field_counts::FieldCounts, tally::Tally};
 
 /// Judges items before they go to the pipelines. A [`Schema`] judges the fields of items that are `serde::Serialize`; a
 /// function judges whole items:
@@ -63,6 +64,12 @@ pub trait Validate<I>: Send + Sync + 'static {
     /// Tells whether it can find an item invalid; a [`Schema`] without rules counts fields alone.
     fn has_rules(&self) -> bool {
         true
+    }
+
+    /// Tells whether it enters the fields of items, as a [`Schema`] does. Where nothing that judges them does, they are counted for
+    /// the first pipeline that [has fields](crate::pipeline::Pipeline::fields).
+    fn counts_fields(&self) -> bool {
+        false
     }
 
     /// Tells whether items that it finds invalid go to the pipelines all the same. By default they are left out.

@@ -149,6 +149,10 @@ impl<I: Serialize> Validate<I> for Schema {
         self.fields.values().any(FieldRules::are_any)
     }
 
+    fn counts_fields(&self) -> bool {
+        true
+    }
+
     fn keeps_invalid(&self) -> bool {
         self.keep_invalid
     }

@@ -5,16 +5,17 @@ use std::{
     fs,
     io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
     time::SystemTime,
 };
 
-use flate2::Compression;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 
 use super::{
     Exchange, Warc,
     digest::sha256,
     file::{WarcFile, repair_all},
+    members::{Effort, Members},
     payloads::{Original, Payloads},
     record::{Record, new_id},
 };
@@ -43,6 +44,10 @@ struct Shared {
     user_agent: OnceLock<String>,
     current: Mutex<Current>,
     payloads: Mutex<Payloads>,
+    /// One permit for each processor: with more threads at work, records take more memory and no less time.
+    turns: Arc<Semaphore>,
+    /// What nobody uses at the moment.
+    members: Mutex<Vec<Members>>,
     /// Full files whose index is being made.
     closing: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
@@ -72,6 +77,8 @@ impl Archive {
             user_agent: OnceLock::new(),
             current: Mutex::new(Current { file: Some(file), serial, is_closed: false }),
             payloads: Mutex::default(),
+            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, usize::from))),
+            members: Mutex::default(),
             closing: Mutex::default(),
         })))
     }
@@ -93,7 +100,13 @@ impl Archive {
     /// It cannot be written; nothing of it is in the file then.
     pub async fn write(&self, exchange: Exchange) -> Result<(), String> {
         let shared = self.0.clone();
-        match self.0.threads.spawn_blocking(move || shared.write_now(&exchange)).await {
+        let turn = shared.turns.clone().acquire_owned().await;
+        let work = move || {
+            // Kept to the end of the work, also where nobody waits for it any more.
+            let _turn = turn;
+            shared.write_now(&exchange)
+        };
+        match self.0.threads.spawn_blocking(work).await {
             Ok(written) => written.map_err(|error| self.0.broken(&error)),
             Err(lost) => Err(self.0.broken(&io::Error::other(lost))),
         }
@@ -131,16 +144,24 @@ impl Shared {
     }
 
     fn write_now(&self, exchange: &Exchange) -> io::Result<()> {
+        let mut members = lock(&self.members).pop().unwrap_or_default();
+        let written = self.write_by(&mut members, exchange);
+        lock(&self.members).push(members);
+        written
+    }
+
+    fn write_by(&self, members: &mut Members, exchange: &Exchange) -> io::Result<()> {
         let Exchange { url, body, truncated, .. } = exchange;
         let digest = sha256(&[body]);
         let is_shared = truncated.is_none() && body.len() >= MIN_SHARED_PAYLOAD;
         let original = is_shared.then(|| lock(&self.payloads).get(&digest)).flatten();
         let (id, date) = (new_id()?, date_of(exchange.began));
         let mut records = Vec::new();
-        write_response(exchange, &id, &date, &digest, original.as_ref(), &mut records)?;
-        write_request(exchange, &id, &date, &mut records)?;
-        write_metadata(exchange, &id, &date, &mut records)?;
-        self.append(&records)?;
+        let of = Named { id: &id, date: &date };
+        write_response(exchange, &of, &digest, original.as_ref(), members, &mut records)?;
+        write_request(exchange, &of, members, &mut records)?;
+        write_metadata(exchange, &of, members, &mut records)?;
+        self.append(&records, members)?;
         if is_shared && original.is_none() {
             lock(&self.payloads).add(&digest, Original { id, url: url.clone(), date });
         }
@@ -148,7 +169,7 @@ impl Shared {
     }
 
     /// Appends records to the current file, or to a new one if they do not fit.
-    fn append(&self, records: &[u8]) -> io::Result<()> {
+    fn append(&self, records: &[u8], members: &mut Members) -> io::Result<()> {
         let mut current = lock(&self.current);
         if current.is_closed {
             return Err(io::Error::other("it is closed"));
@@ -167,7 +188,7 @@ impl Shared {
             none => none.insert(self.create(serial)?),
         };
         if file.length() == 0 {
-            let first = self.first_record(file.name())?;
+            let first = self.first_record(file.name(), members)?;
             file.append(&first)?;
         }
         file.append(records)
@@ -179,7 +200,7 @@ impl Shared {
     }
 
     /// Returns the record that each file begins with.
-    fn first_record(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn first_record(&self, name: &str, members: &mut Members) -> io::Result<Vec<u8>> {
         let software = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
         let own = [("software", software), ("format", "WARC File Format 1.1"), ("conformsTo", STANDARD)];
         let user_agent = self.user_agent.get().map(|name| ("http-header-user-agent", name.as_str()));
@@ -190,7 +211,7 @@ impl Shared {
             .with("Content-Type", "application/warc-fields")
             .with("WARC-Block-Digest", sha256(&[&block]));
         let mut member = Vec::new();
-        record.write(&[&block], Compression::default(), &mut member)?;
+        record.write([&block, &[]], Effort::Usual, members, &mut member)?;
         Ok(member)
     }
 }
@@ -205,12 +226,18 @@ impl Drop for Shared {
     }
 }
 
+/// What the records of an exchange name each other by.
+struct Named<'a> {
+    id: &'a str,
+    date: &'a str,
+}
+
 fn write_response(
     exchange: &Exchange,
-    id: &str,
-    date: &str,
+    Named { id, date }: &Named<'_>,
     digest: &str,
     original: Option<&Original>,
+    members: &mut Members,
     to: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Exchange { url, server, head, body, truncated, .. } = exchange;
@@ -234,31 +261,41 @@ fn write_response(
     record
         .with("WARC-Block-Digest", sha256(&[head, body]))
         .with("Content-Type", "application/http;msgtype=response")
-        .write(&[head, body], level(head), to)
+        .write([head, body], effort(head), members, to)
 }
 
-fn write_request(exchange: &Exchange, response: &str, date: &str, to: &mut Vec<u8>) -> io::Result<()> {
+fn write_request(
+    exchange: &Exchange,
+    Named { id: response, date }: &Named<'_>,
+    members: &mut Members,
+    to: &mut Vec<u8>,
+) -> io::Result<()> {
     let Exchange { url, server, request, .. } = exchange;
     let mut record = Record::new("request", &new_id()?, date).with("WARC-Target-URI", url);
     if let Some(server) = server {
         record = record.with("WARC-IP-Address", server.to_string());
     }
     record
-        .with("WARC-Concurrent-To", response)
+        .with("WARC-Concurrent-To", *response)
         .with("WARC-Block-Digest", sha256(&[request]))
         .with("Content-Type", "application/http;msgtype=request")
-        .write(&[request], Compression::default(), to)
+        .write([request, &[]], Effort::Usual, members, to)
 }
 
-fn write_metadata(exchange: &Exchange, response: &str, date: &str, to: &mut Vec<u8>) -> io::Result<()> {
+fn write_metadata(
+    exchange: &Exchange,
+    Named { id: response, date }: &Named<'_>,
+    members: &mut Members,
+    to: &mut Vec<u8>,
+) -> io::Result<()> {
     let Exchange { url, notes, .. } = exchange;
     let block = fields(notes.iter().map(|(name, value)| (*name, value.as_str())));
     Record::new("metadata", &new_id()?, date)
         .with("WARC-Target-URI", url)
-        .with("WARC-Concurrent-To", response)
+        .with("WARC-Concurrent-To", *response)
         .with("WARC-Block-Digest", sha256(&[&block]))
         .with("Content-Type", "application/warc-fields")
-        .write(&[&block], Compression::default(), to)
+        .write([&block, &[]], Effort::Usual, members, to)
 }
 
 /// Returns a block of named fields.
@@ -272,10 +309,10 @@ fn fields<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
 }
 
 /// Returns the effort for a response: what its server has compressed hardly becomes smaller.
-fn level(head: &[u8]) -> Compression {
+fn effort(head: &[u8]) -> Effort {
     match http_head::field(head, "content-encoding") {
-        Some(_) => Compression::fast(),
-        None => Compression::default(),
+        Some(_) => Effort::Little,
+        None => Effort::Usual,
     }
 }
 

@@ -34,13 +34,13 @@ struct Found {
     path: PathBuf,
     files: Vec<PathBuf>,
     /// The response of each URL that is replayed, by a hash of it.
-    by_url: HashMap<u128, (Rank, Place)>,
+    by_url: HashMap<u128, (Rank, RecordLocation)>,
     /// The first record with each payload, for those that refer to it.
-    by_digest: HashMap<u128, Place>,
+    by_digest: HashMap<u128, RecordLocation>,
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct RecordLocation {
     file: u32,
     offset: u64,
 }
@@ -91,10 +91,10 @@ impl Collection {
                 None => index_of(path)?,
             };
             for entry in &entries {
-                let place = Place { file, offset: entry.offset };
+                let location = RecordLocation { file, offset: entry.offset };
                 // A payload is the same whatever it was asked for with.
                 if let (Some(digest), false) = (&entry.digest, entry.mime.as_deref() == Some("warc/revisit")) {
-                    by_digest.entry(xxh3_128(digest.as_bytes())).or_insert(place);
+                    by_digest.entry(xxh3_128(digest.as_bytes())).or_insert(location);
                 }
                 if entry.method.is_some() {
                     continue;
@@ -102,7 +102,7 @@ impl Collection {
                 let key = xxh3_128(canonical(&entry.url).as_bytes());
                 let rank = Rank::of(entry);
                 if by_url.get(&key).is_none_or(|(known, _)| *known <= rank) {
-                    by_url.insert(key, (rank, place));
+                    by_url.insert(key, (rank, location));
                 }
             }
         }
@@ -121,9 +121,9 @@ impl Collection {
     /// Its record cannot be read.
     pub async fn find(&self, url: &str) -> Result<Option<Opened>, String> {
         let key = xxh3_128(canonical(url).as_bytes());
-        let Some((_, place)) = self.found.by_url.get(&key).copied() else { return Ok(None) };
+        let Some((_, location)) = self.found.by_url.get(&key).copied() else { return Ok(None) };
         let (found, url) = (self.found.clone(), url.to_owned());
-        let opened = self.threads.spawn_blocking(move || found.open(place, &url)).await;
+        let opened = self.threads.spawn_blocking(move || found.open(location, &url)).await;
         opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
     }
 
@@ -163,8 +163,8 @@ impl Rank {
 }
 
 impl Found {
-    fn open(&self, place: Place, url: &str) -> Result<Option<Opened>> {
-        let Some((record, reader)) = self.record_at(place)? else { return Ok(None) };
+    fn open(&self, location: RecordLocation, url: &str) -> Result<Option<Opened>> {
+        let Some((record, reader)) = self.record_at(location)? else { return Ok(None) };
         if record.url().map(canonical) != Some(canonical(url)) {
             return Ok(None);
         }
@@ -173,17 +173,17 @@ impl Found {
             return Ok(Some(Opened { record, reader, payload: None, length }));
         }
         let digest = record.field("WARC-Payload-Digest").unwrap_or_default();
-        let Some(place) = self.by_digest.get(&xxh3_128(digest.as_bytes())) else { return Ok(None) };
-        let Some((original, payload)) = self.record_at(*place)? else { return Ok(None) };
+        let Some(location) = self.by_digest.get(&xxh3_128(digest.as_bytes())) else { return Ok(None) };
+        let Some((original, payload)) = self.record_at(*location)? else { return Ok(None) };
         let length = record.length().saturating_add(original.length());
         Ok(Some(Opened { record, reader, payload: Some(payload), length }))
     }
 
-    fn record_at(&self, place: Place) -> Result<Option<(Record, Reader)>> {
-        let Some(path) = usize::try_from(place.file).ok().and_then(|file| self.files.get(file)) else {
+    fn record_at(&self, location: RecordLocation) -> Result<Option<(Record, Reader)>> {
+        let Some(path) = usize::try_from(location.file).ok().and_then(|file| self.files.get(file)) else {
             return Ok(None);
         };
-        let mut reader = Reader::open_at(path, place.offset)?;
+        let mut reader = Reader::open_at(path, location.offset)?;
         Ok(reader.next_record()?.map(|record| (record, reader)))
     }
 }

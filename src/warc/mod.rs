@@ -31,6 +31,8 @@ mod file;
 #[cfg(feature = "warc")]
 mod index;
 #[cfg(feature = "warc")]
+mod members;
+#[cfg(feature = "warc")]
 mod payloads;
 #[cfg(feature = "warc")]
 mod reader;

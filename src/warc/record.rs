@@ -1,10 +1,11 @@
 //! Record: the header of a WARC record: its kind and its named fields; and how one is written as a gzip member. Does not
 //! know what the block means.
 
-use std::io::{self, Write};
+use std::io;
 
-use flate2::{Compression, write::GzEncoder};
 use ring::rand::{SecureRandom, SystemRandom};
+
+use super::members::{Effort, Members};
 
 /// The header of a record.
 ///
@@ -75,22 +76,22 @@ impl Record {
         self.length
     }
 
-    /// Appends the record to `to`, as a gzip member of its own. The block consists of several pieces.
-    pub(super) fn write(&self, block: &[&[u8]], level: Compression, to: &mut Vec<u8>) -> io::Result<()> {
+    /// Appends the record to `to`, as a gzip member of its own. The block consists of two pieces; one may be empty.
+    pub(super) fn write(
+        &self,
+        [first, rest]: [&[u8]; 2],
+        effort: Effort,
+        members: &mut Members,
+        to: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let mut header = String::with_capacity(1024);
         header.push_str("WARC/1.1\r\n");
         for (name, value) in &self.fields {
             header.extend([name.as_str(), ": ", value, "\r\n"]);
         }
-        let length: usize = block.iter().map(|piece| piece.len()).sum();
+        let length = first.len() + rest.len();
         header.extend(["Content-Length: ", &length.to_string(), "\r\n\r\n"]);
-        let mut member = GzEncoder::new(to, level);
-        member.write_all(header.as_bytes())?;
-        for piece in block {
-            member.write_all(piece)?;
-        }
-        member.write_all(b"\r\n\r\n")?;
-        member.finish().map(|_| ())
+        members.append(&[header.as_bytes(), first, rest, b"\r\n\r\n"], effort, to)
     }
 }
 

@@ -3,21 +3,19 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use actix_crawler::{
     Error, Request, Settings,
     internals::{Source, belongs_to_origin},
     settings::{Fault, PagePart, PageSettings},
-    transport::{AddressGuard, HostPattern, ProxyUrl, Purpose, ResponseStoreSettings, TlsSettings, TransportSettings},
-    user_agent,
+    transport::{
+        AddressGuard, HostPattern, ProxyUrl, Purpose, RefusedAddress, ResponseStoreSettings, TlsSettings,
+        TransportSettings,
+    },
     warc::Warc,
 };
-use url::{Host, Url};
+use url::Url;
 
 use super::{
     convert::Converter,
@@ -65,15 +63,35 @@ pub fn read(path: Option<&Path>) -> Result<Settings, Failure> {
     }
 }
 
-/// Returns all that is wrong with a file by itself.
+/// What is wrong with a file.
+pub struct Checked {
+    /// All that is wrong with it by itself, and with the variables that replace its values here.
+    pub faults: Vec<Fault>,
+    /// The names of those variables.
+    pub variables: Vec<String>,
+}
+
+/// Checks a file by itself, and with the variables that replace its values: the file may go elsewhere without them.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
-    let source = Source::of_file(path).map_err(|error| unreadable("config check", error))?;
+/// It cannot be read, or a variable is no text.
+pub fn check(path: &Path) -> Result<Checked, Failure> {
+    let unreadable = |error| unreadable("config check", error);
+    let mut faults = faults(&Source::of_file(path).map_err(unreadable)?);
+    let with_env = Source::with_env(Some(path)).map_err(unreadable)?;
+    let variables: Vec<_> = with_env.variables().map(str::to_owned).collect();
+    if !variables.is_empty() {
+        let of_file = faults.clone();
+        faults.extend(self::faults(&with_env).into_iter().filter(|fault| !of_file.contains(fault)));
+    }
+    Ok(Checked { faults: in_order(faults), variables })
+}
+
+/// Returns all that is wrong with a file, and with the variables that replace its values.
+fn faults(source: &Source) -> Vec<Fault> {
     let (settings, mut faults) = source.read();
     if let Some(settings) = &settings {
-        faults.extend(faults_of_pages(&source, settings));
+        faults.extend(faults_of_pages(source, settings));
         faults.extend(source.faults_of_files(settings));
         faults.extend(source.fault_of_user_agent(settings));
         let names = fields(settings);
@@ -84,7 +102,7 @@ pub fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
             faults.extend(source.fault(&["pages", "validate", "fields", name], why));
         }
     }
-    Ok(in_order(faults))
+    faults
 }
 
 fn unreadable(option: &str, error: Error) -> Failure {
@@ -157,6 +175,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     scope.max_pages_per_domain = options.pages.max_pages_per_domain.or(scope.max_pages_per_domain);
     scope.allow.extend(options.pages.allow);
     scope.deny.extend(options.pages.deny);
+    settings.priorities.splice(0..0, options.pages.priority);
     settings.transport = options.network.over(settings.transport)?;
     settings.transport.cookies |= options.cookies;
     let stores =
@@ -392,14 +411,7 @@ impl Network {
 /// Names the URL and the option that allows it.
 pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure> {
     for url in urls {
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => address.into(),
-            Some(Host::Ipv6(address)) => address.into(),
-            _ if user_agent::is_loopback(url) => IpAddr::from(Ipv4Addr::LOCALHOST),
-            _ => continue,
-        };
-        if let Err(refused) = guard.check(address) {
-            let kind = refused.kind;
+        if let Err(RefusedAddress { address, kind, .. }) = guard.check_url(url) {
             return Err(Failure::usage(format!(
                 "{url}: {address} is {kind}; add --allow-private, or --allow-address {address}, if you mean that"
             )));

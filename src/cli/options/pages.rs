@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use actix_crawler::{Order, Within, extract::sitemap::W3cDate, settings::Pattern};
+use actix_crawler::{
+    Order, Within,
+    extract::sitemap::W3cDate,
+    settings::{Pattern, PriorityRule},
+};
 use clap::Args;
 
 use super::super::values;
@@ -71,6 +75,10 @@ pub struct PageOptions {
     /// [default: found]
     #[arg(long, value_name = "found|breadth|depth", value_parser = order)]
     pub order: Option<Order>,
+    /// Fetch the pages whose URLs match this regular expression before others of their domain, as /product/=10, or after them, as
+    /// /archive/=-10; the first that matches counts. May be repeated [default: 0 for all]
+    #[arg(long, value_name = "RE=N", value_parser = priority, allow_hyphen_values = true)]
+    pub priority: Vec<PriorityRule>,
     /// Leave out pages whose text is nearly that of an earlier page, with the links on them
     #[arg(long)]
     pub skip_near_duplicates: bool,
@@ -95,6 +103,13 @@ fn order(text: &str) -> Result<Order, String> {
         "depth" => Ok(Order::DepthFirst),
         _ => Err("write found, breadth or depth".to_owned()),
     }
+}
+
+fn priority(text: &str) -> Result<PriorityRule, String> {
+    let (url, priority) =
+        text.rsplit_once('=').ok_or("write a regular expression, `=` and a priority, as /product/=10")?;
+    let why = |_| format!("`{priority}` is no priority; write a whole number, as /product/=10 or /archive/=-10");
+    Ok(PriorityRule { url: values::pattern(url)?, priority: priority.parse().map_err(why)? })
 }
 
 fn follows_refresh(text: &str) -> Result<bool, String> {

@@ -159,15 +159,16 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// The body as text: decoded if its type is text or names a charset, else unchanged if it is UTF-8. JSON is UTF-8
-/// whatever charset is named (RFC 8259 §8.1, §11), if it can be.
+/// The body as text: decoded if its type is text or XML, which may name its charset itself (RFC 7303 §3), or names a charset;
+/// else unchanged if it is UTF-8. JSON is UTF-8 whatever charset is named (RFC 8259 §8.1, §11), if it can be.
 fn text(response: &Response) -> Option<Cow<'_, str>> {
     let utf8 = || str::from_utf8(response.bytes()).ok().map(Cow::Borrowed);
     let page = response.clone().into_page();
     let content_type = page.content_type();
-    let is_text = || content_type.essence.starts_with("text/") || content_type.charset.is_some();
-    let decoded =
-        || (response.header("content-type").is_some() && is_text()).then(|| page.body_text().to_owned().into());
+    let is_named = response.headers().contains_key("content-type");
+    let is_text =
+        || content_type.essence.starts_with("text/") || content_type.is_xml() || content_type.charset.is_some();
+    let decoded = || (is_named && is_text()).then(|| page.body_text().to_owned().into());
     if content_type.is_json() { utf8().or_else(decoded) } else { decoded().or_else(utf8) }
 }
 

@@ -65,10 +65,10 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
         if let Some(file) = summary_to {
             file.write(&summary)?;
         }
-        Ok(match (interrupted, summary.failed) {
+        Ok(match (interrupted, summary.is_well()) {
             (true, _) => Exit::Interrupted,
-            (false, 0) => Exit::Well,
-            (false, _) => Exit::FailedPages,
+            (false, true) => Exit::Well,
+            (false, false) => Exit::FailedPages,
         })
     })
 }

@@ -11,7 +11,7 @@ use super::{Done, NotSent, starts::Starts};
 pub struct Tally {
     /// Requests that have ended.
     pub done: u64,
-    /// Those that failed, or had a status from 400.
+    /// Those without a response.
     pub failed: u64,
     answered: u64,
     /// Responses with a status from 400, by status.
@@ -26,9 +26,9 @@ pub struct Tally {
 pub struct PollSummary {
     requests: u64,
     answered: u64,
-    /// No response, or one with a status from 400.
-    pub failed: u64,
-    /// Those of `failed` that had a response, by status.
+    /// Those without a response.
+    failed: u64,
+    /// Responses with a status from 400, by status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     error_statuses: BTreeMap<u16, u64>,
     attempts: u64,
@@ -58,7 +58,6 @@ impl Tally {
             Ok(response) => {
                 self.answered += 1;
                 if response.status() >= 400 {
-                    self.failed += 1;
                     *self.errors.entry(response.status()).or_default() += 1;
                 }
                 self.attempts += u64::from(response.attempts());
@@ -98,6 +97,11 @@ impl Tally {
 const MAX_STATUSES_SHOWN: usize = 5;
 
 impl PollSummary {
+    /// Tells whether every request had a response with a status below 400.
+    pub fn is_well(&self) -> bool {
+        self.failed == 0 && self.error_statuses.is_empty()
+    }
+
     /// Formats the summary for people. Fewer than two requests have no rate.
     pub fn text(&self, asked: usize) -> String {
         let statuses = self.error_statuses.iter().take(MAX_STATUSES_SHOWN);
@@ -106,9 +110,7 @@ impl PollSummary {
             errors.push("…".to_owned());
         }
         let errors = if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-        // A response with an error status is a response: only requests without one are called failed.
-        let unanswered = self.failed - self.error_statuses.values().sum::<u64>();
-        let ended = format!("{} of {asked} answered{errors}, {unanswered} failed", self.answered);
+        let ended = format!("{} of {asked} answered{errors}, {} failed", self.answered, self.failed);
         let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };
         format!(
             "{ended} · {rate:.2}/s over {:.1} s · at most {} in {} s · smallest gap {:.1} ms",

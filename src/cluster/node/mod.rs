@@ -14,7 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::killer::{BootTime, Killer};
+use super::watchdog::{BootTime, Watchdog};
 use crate::{
     clock,
     error::{Error, Result},
@@ -26,7 +26,7 @@ use crate::{
         windowed::store::Counters,
     },
     postgres::{Connection, said},
-    term::{Silence, Term, TermLength},
+    term::{HeartbeatWatch, Term, TermLength},
 };
 
 /// This process. It is a row of the table `node`.
@@ -36,7 +36,7 @@ pub(super) struct Node {
     length: TermLength,
     session: i64,
     live: Option<Connection>,
-    killer: Option<Killer>,
+    watchdog: Option<Watchdog>,
     /// When the last successful renewal was sent.
     renewed: Instant,
     watch: Watch,
@@ -46,7 +46,7 @@ pub(super) struct Node {
 const LAST_WRITES: Duration = Duration::from_millis(50);
 
 /// Another live node, as the database shows it.
-struct Sight {
+struct Peer {
     session: i64,
     beat: i64,
     /// How long its term is: by that it asks, whatever this process has.
@@ -55,7 +55,7 @@ struct Sight {
 
 /// How long each of the other nodes is silent.
 #[derive(Default)]
-struct Watch(HashMap<i64, Silence>);
+struct Watch(HashMap<i64, HeartbeatWatch>);
 
 /// Whether a renewal came.
 enum Renewal {
@@ -68,14 +68,14 @@ enum Renewal {
 
 impl Watch {
     /// Returns the nodes whose term must have lapsed, after a look that had ended at `now`.
-    fn dead<'s>(&mut self, sights: &'s [Sight], now: Instant) -> Vec<&'s Sight> {
-        self.0.retain(|session, _| sights.iter().any(|sight| sight.session == *session));
-        let mut is_dead = |sight: &Sight| {
-            let silence = self.0.entry(sight.session).or_insert_with(|| Silence::new(sight.beat, now));
-            silence.note(sight.beat, now);
-            silence.is_death(now, sight.length)
+    fn dead<'s>(&mut self, peers: &'s [Peer], now: Instant) -> Vec<&'s Peer> {
+        self.0.retain(|session, _| peers.iter().any(|peer| peer.session == *session));
+        let mut is_dead = |peer: &Peer| {
+            let silence = self.0.entry(peer.session).or_insert_with(|| HeartbeatWatch::new(peer.beat, now));
+            silence.note(peer.beat, now);
+            silence.is_death(now, peer.length)
         };
-        sights.iter().filter(|sight| is_dead(sight)).collect()
+        peers.iter().filter(|peer| is_dead(peer)).collect()
     }
 }
 
@@ -83,7 +83,7 @@ impl Node {
     /// Creates a node that has not joined yet.
     pub fn new(place: CrawlPlace, term: Arc<Term>, length: TermLength) -> Self {
         let (renewed, watch) = (clock::now(), Watch::default());
-        Self { place, term, length, session: 0, live: None, killer: None, renewed, watch }
+        Self { place, term, length, session: 0, live: None, watchdog: None, renewed, watch }
     }
 
     /// Returns the name of the crawl.
@@ -101,7 +101,7 @@ impl Node {
     /// # Errors
     /// The database cannot be reached, or it refuses.
     pub async fn join(&mut self) -> Result<Joined> {
-        self.killer = Some(Killer::new().map_err(Error::Start)?);
+        self.watchdog = Some(Watchdog::new().map_err(Error::Start)?);
         let place = self.place.clone();
         let client = self.client().await.map_err(|error| place.unusable(&error))?;
         place.ensure(client).await?;
@@ -170,12 +170,12 @@ impl Node {
         let me = self.session;
         let sql = "SELECT session, beat, term FROM node WHERE state = 'live' AND session <> $1";
         let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8)]).await?;
-        let sight = |row: &Row| {
+        let peer = |row: &Row| {
             let length = TermLength::new(Duration::from_millis(row.try_get::<_, i64>(2)?.unsigned_abs()));
-            Ok(Sight { session: row.try_get(0)?, beat: row.try_get(1)?, length })
+            Ok(Peer { session: row.try_get(0)?, beat: row.try_get(1)?, length })
         };
-        let sights = rows.iter().map(sight).collect::<std::result::Result<Vec<_>, SqlError>>()?;
-        for Sight { session, beat, .. } in self.watch.dead(&sights, clock::now()) {
+        let peers = rows.iter().map(peer).collect::<std::result::Result<Vec<_>, SqlError>>()?;
+        for Peer { session, beat, .. } in self.watch.dead(&peers, clock::now()) {
             let sql = "UPDATE node SET state = 'dead' WHERE session = $1 AND beat = $2 AND state = 'live'";
             let client = self.client().await?;
             if client.execute_typed(sql, &[(session, Type::INT8), (beat, Type::INT8)]).await? > 0 {
@@ -229,8 +229,8 @@ impl Node {
     /// Records a renewal that was sent at `asked`. Sets the system's timer before the term, so that no gate opens
     /// without the timer.
     fn renewed(&mut self, asked: Instant, asked_by_system: io::Result<BootTime>) -> io::Result<()> {
-        if let Some(killer) = &mut self.killer {
-            killer.set(asked_by_system?, self.length)?;
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.set(asked_by_system?, self.length)?;
         }
         self.term.renew(asked, self.length);
         self.renewed = asked;

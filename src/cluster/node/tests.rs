@@ -6,8 +6,8 @@ use crate::postgres_server::PostgresServer;
 const S: Duration = Duration::from_secs(1);
 const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
 
-fn sight(session: i64, beat: i64) -> Sight {
-    Sight { session, beat, length: LENGTH }
+fn peer(session: i64, beat: i64) -> Peer {
+    Peer { session, beat, length: LENGTH }
 }
 
 #[test]
@@ -15,8 +15,8 @@ fn nobody_is_found_dead_before_its_own_term_must_have_lapsed_by_the_clock_of_who
     let (now, mut watch) = (Instant::now(), Watch::default());
     let mut dead = |beats: [i64; 2], after: Duration| {
         // Regression: whoever had a shorter term by mistake took over while the other still asked. The second's is half as long.
-        let sights = [sight(1, beats[0]), Sight { length: TermLength::new(5 * S), ..sight(2, beats[1]) }];
-        watch.dead(&sights, now + after).iter().map(|sight| sight.session).collect::<Vec<_>>()
+        let peers = [peer(1, beats[0]), Peer { length: TermLength::new(5 * S), ..peer(2, beats[1]) }];
+        watch.dead(&peers, now + after).iter().map(|peer| peer.session).collect::<Vec<_>>()
     };
     assert!(dead([1, 1], S).is_empty(), "a beat that is seen for the first time is a sign of life");
     assert!(dead([1, 2], 7 * S).is_empty());
@@ -51,7 +51,7 @@ impl Shared {
         term.bind().unwrap();
         let mut node = Node::new(CrawlPlace::of(&self.url, "test").unwrap(), term, length);
         let joined = node.join().await.unwrap();
-        node.killer = None;
+        node.watchdog = None;
         (node, joined)
     }
 }
@@ -69,7 +69,7 @@ fn a_silent_node_is_found_dead_unless_it_gives_a_sign_of_life_at_the_last_moment
         let long_ago = clock::now().checked_sub(13 * S).unwrap();
         let beat = |session: i64| shared.sql(&format!("SELECT beat FROM node WHERE session = {session}"));
         let silent = |node: &mut Node, session: i64, beat: String| {
-            node.watch.0.insert(session, Silence::new(beat.parse().unwrap(), long_ago));
+            node.watch.0.insert(session, HeartbeatWatch::new(beat.parse().unwrap(), long_ago));
         };
         silent(&mut one, other.session, beat(other.session));
         other.renew().await.unwrap();

@@ -32,10 +32,10 @@ pub struct NotBefore(pub Instant);
 pub enum Refusal {
     /// The law allows the next start only at this instant.
     NotBefore(Instant),
-    /// The most requests are in flight: ask again when one ends.
+    /// The most requests are in flight, or the domain is paused: ask again when notified.
     Full,
     /// Another tenant of the domain goes first: ask again when notified, or at this instant at the latest.
-    Turn(Instant),
+    OtherTenant(Instant),
     /// The term has lapsed in which this process may ask anybody: look at this instant whether it is renewed.
     Lapsed(Instant),
 }

@@ -8,7 +8,7 @@ use crate::{
     engine::{durability::Deferred, turn::Turn},
     fetcher::{
         readers::Reading,
-        visit::{Told, Visit},
+        visit::{Notified, Visit},
     },
     frontier::{Frontier, Leased, candidate::Candidate},
     outcome::Outcome,
@@ -30,9 +30,9 @@ impl Crawl {
     }
 
     /// Handles a failure of which the spider was notified.
-    pub fn told(&mut self, Told { leased, reading }: Told, now: Instant, time: SystemTime) {
+    pub fn notified(&mut self, Notified { leased, reading }: Notified, now: Instant, time: SystemTime) {
         if let Some(visit) = self.failures.take(leased.id) {
-            self.page_arrived(visit.heard(reading), now, time);
+            self.page_arrived(visit.with_notice(reading), now, time);
         }
     }
 
@@ -47,7 +47,7 @@ impl Crawl {
             if let Some(cooled) = visit.cooled {
                 turn.note_cooled(&domain, cooled);
             }
-            if self.intake.is_to_be_told(&turn, &domain, &visit) {
+            if self.intake.is_to_be_notified(&turn, &domain, &visit) {
                 // The visit returns here once the spider is notified; its cooling is recorded only now.
                 visit.cooled = None;
                 return self.failures.add(visit);
@@ -69,13 +69,13 @@ impl Crawl {
 
     pub(super) fn page_ended(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
         let stop = visit.stop.take();
-        if let Some(wait) = visit.held.filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = visit.session_rest.filter(|wait| !wait.is_zero()) {
             self.resting.note(&visit.leased.request, now + wait);
         }
         self.granter.sitemaps.ended(&visit.leased.request, &visit.counts);
         let mut turn = turn!(self, now);
         let domain = if visit.is_without_request {
-            self.intake.told_without_request(&mut turn, visit)
+            self.intake.notified_without_request(&mut turn, visit)
         } else {
             self.intake.page_ended(&mut turn, &mut self.granter.budget, visit, time)
         };
@@ -93,7 +93,7 @@ impl Crawl {
             && let Some(visit) = self.failures.take(leased.id)
         {
             let lost = Reading { counts: vec![Count::NOT_HEARD], ..visit.outcome.clone().into() };
-            return self.page_arrived(visit.heard(lost), now, time);
+            return self.page_arrived(visit.with_notice(lost), now, time);
         }
         self.granter.note_local_faults(&mut self.accounts, &leased, &Outcome::Unsent, now);
         let mut turn = turn!(self, now);

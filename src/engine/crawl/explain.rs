@@ -53,7 +53,7 @@ impl Crawl {
                         Whereabouts::Waits(self.wait(&domain, &waiting, for_robots, now))
                     }
                     None => self
-                        .hearing_of(&is_it)
+                        .notifying_of(&is_it)
                         .unwrap_or_else(|| Whereabouts::InFlight { attempt, found_on: request.parent.clone() }),
                 }
             }
@@ -88,7 +88,7 @@ impl Crawl {
     }
 
     /// Explains a page that has ended while the spider is being notified of it.
-    fn hearing_of(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Whereabouts> {
+    fn notifying_of(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Whereabouts> {
         let Visit { leased, outcome, is_without_request, .. } = self.failures.find(is_it)?;
         let mut end = End {
             outcome: outcome.key().to_owned(),
@@ -139,7 +139,7 @@ impl Crawl {
         let tenancy = self.domains.live(domain, now).tenancy.clone();
         let Waiting { request, ahead, attempts, not_before } = waiting;
         let mut reasons = self.what_holds_all_up(now);
-        let is_paused = self.domains.held.of(domain) == Some(Hold::Paused);
+        let is_paused = self.domains.held.of(domain) == Some(Hold::Paused) || tenancy.is_paused();
         reasons.extend(is_paused.then_some(WaitsFor::DomainPaused));
         let is_held_up = !reasons.is_empty();
         let given_up = tenancy.given_up(now);

@@ -38,12 +38,12 @@ use crate::{
         Frontier, Returned,
         admission::Admission,
         candidate::Candidate,
-        durable::{Closed, DomainHistory, Resumed, StoreNews},
+        durable::{DomainHistory, Resumed},
     },
     politeness::Politeness,
     retry::Retry,
     stats::{
-        Failure, FirstFailure, Progress, Stats,
+        Failure, FirstFailure, Progress, RedirectTarget, Stats,
         count::{Count, requests_in},
     },
     submissions::{SubmissionEnds, Submissions},
@@ -139,6 +139,7 @@ macro_rules! turn {
 mod changes;
 mod ended;
 mod shared;
+mod store;
 
 impl Crawl {
     /// Creates a crawl from its parts.
@@ -168,7 +169,7 @@ impl Crawl {
     }
 
     /// Sets who is told how submitted requests end.
-    pub(crate) fn tell(&mut self, submissions: Arc<dyn SubmissionEnds>) {
+    pub(crate) fn set_submissions(&mut self, submissions: Arc<dyn SubmissionEnds>) {
         self.submissions = submissions;
     }
 
@@ -323,7 +324,7 @@ impl Crawl {
                 turn.drain();
             }
         }
-        self.granter.tell(turn.failures);
+        self.granter.assign_failures(turn.failures);
         self.granter.flush(turn.accounts);
         self.let_go_of_quiet_parts(now);
         self.tell_others();
@@ -358,79 +359,6 @@ impl Crawl {
     pub fn stop(&mut self, why: String) {
         self.stop_reason.get_or_insert(why);
         self.set_mode(Mode::Stopping);
-    }
-
-    /// Handles the news of the frontier's store.
-    pub fn store_news(&mut self, now: Instant, time: SystemTime) {
-        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
-            match news {
-                StoreNews::Answered(ticket) => match self.durability.take(ticket) {
-                    Some(Deferred::Page(visit, time)) => self.page_ended(*visit, now, time),
-                    Some(Deferred::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
-                    Some(Deferred::Listed(listed)) => self.admit_listed(listed, now),
-                    Some(Deferred::Question(page, answer)) => self.answer(&page, answer, now),
-                    Some(Deferred::Links(links)) => self.admit_links(links, now),
-                    None => {}
-                },
-                StoreNews::Arrived(domain) => {
-                    self.draining.arrived(&domain);
-                    self.granter.wake(&mut self.frontier.files, &mut self.domains, &domain, now);
-                }
-                StoreNews::Stored(ticket) => self.durability.stored(ticket),
-                StoreNews::Gained(domains) => self.gain(domains, now, time),
-                StoreNews::Lost(domains) => self.lose(&domains, now),
-                StoreNews::Leaving => self.leave(now),
-                StoreNews::Stays(parts) => self.stay(&parts, now),
-                StoreNews::Links => self.links_arrived(now),
-                StoreNews::Others(others) => self.others_did(*others),
-                StoreNews::Robots(ticket, kept) => {
-                    self.granter.robots_found(&mut turn!(self, now), ticket, kept, time);
-                    self.request_sitemaps(now);
-                }
-                StoreNews::Room => self.durability.has_room(),
-                StoreNews::Failed(why) => self.break_off(why),
-            }
-        }
-    }
-
-    /// Ends the crawl because results can no longer be stored or delivered, or nobody may be asked any more. Requests in flight end; their pages stay as
-    /// they were last stored.
-    pub fn break_off(&mut self, why: String) {
-        self.set_mode(Mode::Stopping);
-        self.draining = Draining::default();
-        for deferred in self.durability.fail(why) {
-            if let Deferred::Page(visit, _) = deferred {
-                self.leave_unsettled(&visit);
-            }
-        }
-    }
-
-    /// Commits to the frontier's store what was done since the last commit, if that is due.
-    pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
-        let mut turn = turn!(self, now);
-        if Durability::commit_due(&mut turn).is_some_and(|due| due <= now) {
-            self.durability.commit(&mut turn, &self.granter.budget, elapsed, time);
-        }
-    }
-
-    /// Commits to the frontier's store what was done since the last commit.
-    pub fn commit_all(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
-        self.durability.commit(&mut turn!(self, now), &self.granter.budget, elapsed, time);
-    }
-
-    /// Writes everything that was committed to the frontier's store and releases it; `None` if there is no store.
-    pub fn close(&mut self, now: Instant) -> Option<Closed> {
-        Durability::close(&mut turn!(self, now))
-    }
-
-    /// Records that the frontier's store was closed without an error.
-    pub fn closed(&mut self) {
-        self.durability.all_stored();
-    }
-
-    /// Returns why the crawl cannot continue, if so.
-    pub fn failure(&self) -> Option<&str> {
-        self.durability.failure()
     }
 
     /// Tells why the crawl was stopped, if that is known.
@@ -526,6 +454,11 @@ impl Crawl {
     /// Returns the first URL that failed for each reason.
     pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
         self.accounts.first_failures()
+    }
+
+    /// Returns the page to log in at that most pages redirect to.
+    pub fn log_in_page(&self) -> Option<RedirectTarget> {
+        self.accounts.log_in_page()
     }
 
     /// Returns the latest failures, at most so many, the last one first.

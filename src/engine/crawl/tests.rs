@@ -20,12 +20,11 @@ use crate::{
         Assignment, Grant, Granted,
         readers::{Extracted, Reading},
         receipt::Receipt,
-        visit::{Told, Visit},
+        visit::{Notified, Visit},
     },
-    frontier::{Lease, Leased, Next, memory::MemoryFrontier, seen_cache::SeenCache},
+    frontier::{Lease, Next, memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
     outcome::{Outcome, RedirectBy, local_fault::LocalFault},
-    permit::Released,
     politeness::RobotsPolicy,
     rate::Rate,
     recrawl::Recrawl,
@@ -46,15 +45,6 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Tells requests apart.
 type OfRequest = fn(&Request) -> bool;
-
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-impl Returned for Nobody {
-    fn returned(&self, _: Leased) {}
-}
 
 /// A fetcher that passes its grants to the test.
 struct TestFetcher(mpsc::Sender<Assignment>);
@@ -113,7 +103,7 @@ impl World {
         let system = actix_rt::System::new();
         let (sender, grants) = mpsc::channel();
         let politeness = Arc::new(politeness);
-        let hire = move |_| {
+        let factory = move |_| {
             let (arbiter, sender) = (OwnArbiter::new(), sender.clone());
             let hand = TestFetcher::start_in_arbiter(&arbiter.handle(), |_| TestFetcher(sender));
             (arbiter, hand.recipient())
@@ -132,13 +122,13 @@ impl World {
             domains: Domains::new(
                 politeness.clone(),
                 Conducts::new().tenant(&politeness.domain_key),
-                Arc::new(Nobody),
+                Arc::new(()),
                 false,
             ),
             robots,
             sitemaps: SitemapFiles::default(),
-            pool: Pool::new(1, Box::new(hire)),
-            returned: Arc::new(Nobody),
+            pool: Pool::new(1, Box::new(factory)),
+            returned: Arc::new(()),
             log: false,
             streams: streams.clone(),
             politeness: watch::Sender::new(politeness),
@@ -197,14 +187,14 @@ impl World {
         let unasked = |crawl: &Crawl| crawl.ledger().failed + crawl.ledger().dropped;
         let before = unasked(&self.crawl);
         self.crawl.turn(self.now);
-        let (after, mut told) = (unasked(&self.crawl), self.crawl.failures.telling());
-        let all = after - before + told as u64;
-        while self.in_hand.len() < self.crawl.granter.busy() || told > 0 {
+        let (after, mut notified) = (unasked(&self.crawl), self.crawl.failures.notifying());
+        let all = after - before + notified as u64;
+        while self.in_hand.len() < self.crawl.granter.busy() || notified > 0 {
             match self.grants.recv_timeout(Duration::from_secs(10)).expect("what is granted comes") {
                 Assignment::Send(grant) => self.in_hand.push(grant),
-                Assignment::Tell(lease, outcome) => {
-                    told -= 1;
-                    self.hear(lease, outcome);
+                Assignment::Notify(lease, outcome) => {
+                    notified -= 1;
+                    self.notify(lease, outcome);
                 }
             }
         }
@@ -239,23 +229,26 @@ impl World {
         std::iter::from_fn(|| Some(self.turn()).filter(|ended| *ended > 0)).sum()
     }
 
-    fn hear(&mut self, lease: Lease, outcome: Outcome) {
+    fn notify(&mut self, lease: Lease, outcome: Outcome) {
         let request = lease.request().clone();
         self.heard.push((request.url.path().to_owned(), outcome.clone()));
         let follow = (self.follows)(&request).into_iter();
         let found = follow.map(|request| Candidate::new(request, &CanonicalUrl::default())).collect();
         let content = Extracted::Page { found, items: 0, skipped: Skipped::default(), version: None };
         let reading = Reading { content, ..outcome.into() };
-        self.crawl.told(Told { leased: lease.settle(), reading }, self.now, SystemTime::now());
+        self.crawl.notified(Notified { leased: lease.settle(), reading }, self.now, SystemTime::now());
     }
 
     /// Ends a request whose session rests.
     fn hold(&mut self, Grant { permit, lease, .. }: Grant, until: Instant) {
         let domain = permit.domain().clone();
         drop(permit);
-        let held = Some(until - self.now);
-        let visit =
-            Visit { held, is_without_request: false, ..Visit::without_request(lease.settle(), Outcome::Unsent) };
+        let session_rest = Some(until - self.now);
+        let visit = Visit {
+            session_rest,
+            is_without_request: false,
+            ..Visit::without_request(lease.settle(), Outcome::Unsent)
+        };
         self.held += 1;
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
@@ -433,17 +426,17 @@ fn links_that_follow_from_failures_are_admitted_and_a_crawl_that_stops_keeps_wha
     world.follows = |failed| Request::parse(&format!("http://other.test{}", failed.url.path())).into_iter().collect();
     world.seed(&big, 1_000);
     world.refuse(&big);
-    let told = world.turn();
-    assert_eq!((world.crawl.ledger().failed, world.crawl.frontier.queued_of(&other)), (told, told));
+    let notified = world.turn();
+    assert_eq!((world.crawl.ledger().failed, world.crawl.frontier.queued_of(&other)), (notified, notified));
     world.crawl.turn(world.now);
     world.crawl.set_mode(Mode::Stopping);
     let (ledger, in_flight) =
         (world.crawl.progress(Duration::ZERO, world.now).ledger, world.crawl.granter.busy() as u64);
-    assert!(ledger.adds_up() && ledger.leased == told + in_flight, "{ledger:?}");
-    assert_eq!(ledger.queued, 1_000 - told - in_flight, "{ledger:?}");
+    assert!(ledger.adds_up() && ledger.leased == notified + in_flight, "{ledger:?}");
+    assert_eq!(ledger.queued, 1_000 - notified - in_flight, "{ledger:?}");
     world.turns();
     assert!(world.crawl.is_finished(), "those that were on their way are heard of");
-    assert_eq!(world.crawl.ledger().failed, 2 * told);
+    assert_eq!(world.crawl.ledger().failed, 2 * notified);
 }
 
 #[test]
@@ -573,7 +566,7 @@ fn a_page_that_looks_whether_an_outage_is_over_gets_its_files() {
     let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
     let grant = |world: &World| match world.grants.recv_timeout(Duration::from_secs(10)).expect("it was granted") {
         Assignment::Send(grant) => grant,
-        Assignment::Tell(..) => panic!("a request was granted"),
+        Assignment::Notify(..) => panic!("a request was granted"),
     };
     world.seed(&big, 1);
     world.crawl.turn(world.now);

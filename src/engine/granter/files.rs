@@ -6,12 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, MIN_COOLING, Search, robots::Judged};
+use super::{Granter, MAX_PARKED, MAX_RULINGS, PagesOrFiles, Search, Stopped, robots::RobotsCheck};
 use crate::{
-    conduct::throttle::Refusal,
     domain::Domain,
     engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
-    file_store::desk::{ELSEWHERE, FileDesk},
+    file_store::pending_files::{ELSEWHERE, PendingFiles},
     frontier::Frontier,
     outcome::{DropReason, Outcome},
     permit::Tenancy,
@@ -21,7 +20,7 @@ use crate::{
 /// The pages that wait for files, and how many may.
 pub struct FileWaits {
     /// Counts them.
-    pub desk: Arc<FileDesk>,
+    pub pending: Arc<PendingFiles>,
     /// The most of them; beyond, no further page is requested.
     pub max_pages: usize,
     /// The longest that a file waits for its domain, which may ask for a day: pages of all domains would wait with it.
@@ -30,7 +29,7 @@ pub struct FileWaits {
 
 impl Default for FileWaits {
     fn default() -> Self {
-        Self { desk: Arc::default(), max_pages: usize::MAX, max_wait: Duration::MAX }
+        Self { pending: Arc::default(), max_pages: usize::MAX, max_wait: Duration::MAX }
     }
 }
 
@@ -51,7 +50,7 @@ impl Granter {
 
     /// Returns how many pages are in flight; those that wait for their files have places of their own.
     pub(super) fn pages_in_flight(&self) -> usize {
-        self.pool.busy_with_pages().saturating_sub(self.file_waits.desk.waiting_pages())
+        self.pool.busy_with_pages().saturating_sub(self.file_waits.pending.waiting_pages())
     }
 
     /// Ends the files that wait for a cancelled domain.
@@ -77,49 +76,23 @@ impl Granter {
             Some(Hold::Cancelled) => Self::cancel_files(turn, domain),
             None => {}
         }
-        let mut tenancy = turn.domains.tenancy(domain);
+        let tenancy = turn.domains.tenancy(domain);
         if Self::fail_files_of_given_up(turn, domain, tenancy.as_deref())
             || self.fail_files_that_wait_too_long(turn, domain, tenancy.as_deref())
         {
             return turn.domains.schedule(domain, now);
         }
-        let mut found_nothing = false;
-        loop {
+        match self.grant_while_ready(turn, domain, tenancy, &mut PagesOrFiles::Files) {
             // A domain without files goes back to the heap of pages, which also removes its state in time.
-            let Some(ready_at) = self.files_ready_at(turn, domain) else { return turn.domains.schedule(domain, now) };
-            if ready_at > now {
-                return turn.frontier.files.schedule(domain, ready_at.max(now + 2 * AHEAD));
-            }
-            if !self.has_room_for_files(turn.accounts) || !self.outage.allows(now) {
-                return turn.frontier.files.schedule(domain, now);
-            }
-            let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
-            let Ok(place) = self.places.take(now) else { return turn.frontier.files.schedule(domain, now) };
-            match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
-                    if at > now + MIN_COOLING {
-                        turn.domains.note_cooling(domain, now);
-                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {
-                            return turn.domains.schedule(domain, now);
-                        }
-                    }
-                    return turn.frontier.files.schedule(domain, at);
-                }
-                // It is woken when one of them ends.
-                Err(Refusal::Full) => return,
-                Ok(permit) => match self.search_files(turn, domain, now + AHEAD) {
-                    Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
-                    Search::Nothing if !found_nothing => found_nothing = true,
-                    Search::Nothing | Search::Unfinished => {
-                        return turn.frontier.files.schedule(domain, now + 2 * AHEAD);
-                    }
-                },
-            }
+            Stopped::Empty | Stopped::GivenUp => turn.domains.schedule(domain, now),
+            Stopped::NotBefore(at) => turn.frontier.files.schedule(domain, at),
+            // It is woken when one of them ends.
+            Stopped::Full => {}
         }
     }
 
     /// Lets the files of a given-up domain fail, as its pages do. Tells whether it is given up.
-    fn fail_files_of_given_up(turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
+    pub(super) fn fail_files_of_given_up(turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
         let Some(given_up) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
         turn.fail_files(domain, given_up.why);
         true
@@ -139,7 +112,7 @@ impl Granter {
         true
     }
 
-    fn files_ready_at(&self, turn: &Turn<'_>, domain: &Domain) -> Option<Instant> {
+    pub(super) fn files_ready_at(&self, turn: &Turn<'_>, domain: &Domain) -> Option<Instant> {
         if turn.domains.has_robots(domain) {
             return Some(turn.now);
         }
@@ -149,7 +122,7 @@ impl Granter {
         turn.frontier.files.ready_at(domain, turn.now)
     }
 
-    fn search_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, horizon: Instant) -> Search {
+    pub(super) fn search_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, horizon: Instant) -> Search {
         if let Some(url) = turn.domains.pop_robots(domain) {
             return Search::Found(self.robots.lease(url));
         }
@@ -159,9 +132,9 @@ impl Granter {
                 return Search::Found(leased);
             }
             match self.judge(turn, domain, leased, horizon) {
-                Judged::Allowed(leased) => return Search::Found(leased),
-                Judged::Over(search) => return search,
-                Judged::Aside => {}
+                RobotsCheck::Allowed(leased) => return Search::Found(leased),
+                RobotsCheck::Over(search) => return search,
+                RobotsCheck::Aside => {}
             }
         }
         Search::Unfinished

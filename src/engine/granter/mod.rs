@@ -12,7 +12,7 @@ use std::{
 use hashbrown::HashSet;
 
 pub use self::files::FileWaits;
-use self::robots::Judged;
+use self::robots::RobotsCheck;
 use super::{
     accounts::Accounts,
     budget::{Budget, Spending},
@@ -84,6 +84,28 @@ enum Search {
     Unfinished,
 }
 
+/// Which requests of a domain are granted: its pages and the robots files for them, or the files that items wait for.
+enum PagesOrFiles<'i> {
+    Pages {
+        intake: &'i mut Intake,
+        /// How many pages have ended and wait for the store.
+        deferred: usize,
+    },
+    Files,
+}
+
+/// Why no more requests of a domain are granted now.
+enum Stopped {
+    /// It has nothing to request.
+    Empty,
+    /// It is to be looked at again at this instant.
+    NotBefore(Instant),
+    /// As many of its requests as may be are in flight.
+    Full,
+    /// It is given up, and what waits for it fails.
+    GivenUp,
+}
+
 impl Granter {
     /// Creates the granter of a crawl.
     pub fn new(
@@ -131,9 +153,9 @@ impl Granter {
     }
 
     /// Sends the fetchers the failures of which their spider is to be notified.
-    pub fn tell(&mut self, failures: &mut Failures) {
+    pub fn assign_failures(&mut self, failures: &mut Failures) {
         while let Some((leased, outcome)) = failures.next() {
-            self.pool.tell(Lease::new(leased, self.returned.clone()), outcome);
+            self.pool.assign_failure(Lease::new(leased, self.returned.clone()), outcome);
         }
     }
 
@@ -191,14 +213,13 @@ impl Granter {
     /// in total. Domains stay in the heap until there is room.
     fn has_room(&self, accounts: &Accounts, failures: &Failures, deferred: usize) -> bool {
         self.pages_in_flight() + deferred < self.politeness.concurrency.get() as usize
-            && self.file_waits.desk.waiting_pages() < self.file_waits.max_pages
+            && self.file_waits.pending.waiting_pages() < self.file_waits.max_pages
             && self.budget.of_all() == Spending::Open
             && !accounts.is_behind()
             && !failures.are_too_many()
     }
 
     fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, deferred: usize) {
-        let now = turn.now;
         if !turn.frontier.may_ask(domain) {
             // It is scheduled again if it comes back.
             return;
@@ -213,49 +234,81 @@ impl Granter {
             Some(Hold::Cancelled) | None => {}
         }
         // Looked up once: with a million domains each look-up reads memory that no cache holds.
-        let mut tenancy = turn.domains.tenancy(domain);
+        let tenancy = turn.domains.tenancy(domain);
         if self.ends_given_up(turn, domain, tenancy.as_deref()) {
             return;
         }
+        match self.grant_while_ready(turn, domain, tenancy, &mut PagesOrFiles::Pages { intake, deferred }) {
+            Stopped::Empty => self.rest(turn, domain),
+            Stopped::NotBefore(at) => self.schedule(turn.domains, domain, at),
+            // The domain is scheduled again when a request of it ends.
+            Stopped::Full | Stopped::GivenUp => {}
+        }
+    }
+
+    /// Grants permits to a domain, for its pages or its files, until something stops that.
+    fn grant_while_ready(
+        &mut self,
+        turn: &mut Turn<'_>,
+        domain: &Domain,
+        mut tenancy: Option<Arc<Tenancy>>,
+        kind: &mut PagesOrFiles<'_>,
+    ) -> Stopped {
+        let now = turn.now;
         let mut found_nothing = false;
         loop {
-            let Some(ready_at) = self.ready_at(turn, domain) else { return self.rest(turn, domain) };
-            // Not ready yet: schedule a later turn, or this loop would pop the domain again at once. The frontier lends
+            let ready_at = match kind {
+                PagesOrFiles::Pages { .. } => self.ready_at(turn, domain),
+                PagesOrFiles::Files => self.files_ready_at(turn, domain),
+            };
+            let Some(ready_at) = ready_at else { return Stopped::Empty };
+            // Not ready yet: schedule a later turn, or the caller would pop the domain again at once. The frontier lends
             // nothing before it is ready, even within the time ahead.
             if ready_at > now {
-                return self.schedule(turn.domains, domain, ready_at.max(now + 2 * AHEAD));
+                return Stopped::NotBefore(ready_at.max(now + 2 * AHEAD));
             }
-            if !self.has_room(turn.accounts, turn.failures, deferred) || !self.outage.allows(now) {
-                return self.schedule(turn.domains, domain, now);
+            let has_room = match kind {
+                PagesOrFiles::Pages { deferred, .. } => self.has_room(turn.accounts, turn.failures, *deferred),
+                PagesOrFiles::Files => self.has_room_for_files(turn.accounts),
+            };
+            if !has_room || !self.outage.allows(now) {
+                return Stopped::NotBefore(now);
             }
             let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
             // Taken before the permit: while there is no place, another tenant of the domain can get the permit. An
             // unused place is freed at once.
-            let Ok(place) = self.places.take(now) else { return self.schedule(turn.domains, domain, now) };
+            let Ok(place) = self.places.take(now) else { return Stopped::NotBefore(now) };
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
+                Err(Refusal::NotBefore(at) | Refusal::OtherTenant(at) | Refusal::Lapsed(at)) => {
                     if at > now + MIN_COOLING {
                         // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);
-                        if self.ends_given_up(turn, domain, Some(tenancy)) {
-                            return;
+                        let is_given_up = match kind {
+                            PagesOrFiles::Pages { .. } => self.ends_given_up(turn, domain, Some(tenancy)),
+                            PagesOrFiles::Files => Self::fail_files_of_given_up(turn, domain, Some(tenancy)),
+                        };
+                        if is_given_up {
+                            return Stopped::GivenUp;
                         }
                     }
-                    return self.schedule(turn.domains, domain, at);
+                    return Stopped::NotBefore(at);
                 }
-                // The domain is scheduled again when one of them ends.
-                Err(Refusal::Full) => return,
-                // If nothing is found, the permit is returned, and the loop looks again when the domain is ready. The
-                // search also takes requests that become ready before the horizon; otherwise the loop would come back
-                // for them without end.
-                Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
-                    Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
-                    // Without this, the loop would never end with a faulty frontier that reports a ready request and
-                    // leases none.
-                    Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
-                    Search::Nothing => found_nothing = true,
-                    Search::Unfinished => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
-                },
+                Err(Refusal::Full) => return Stopped::Full,
+                Ok(permit) => {
+                    // If nothing is found, the permit is returned, and the loop looks again when the domain is ready. The
+                    // search also takes requests that become ready before the horizon; otherwise the loop would come
+                    // back for them without end.
+                    let search = match kind {
+                        PagesOrFiles::Pages { intake, .. } => self.search(turn, intake, domain, now + AHEAD),
+                        PagesOrFiles::Files => self.search_files(turn, domain, now + AHEAD),
+                    };
+                    match search {
+                        Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
+                        // Only once: a faulty frontier may report a ready request and lease none, time and again.
+                        Search::Nothing if !found_nothing => found_nothing = true,
+                        Search::Nothing | Search::Unfinished => return Stopped::NotBefore(now + 2 * AHEAD),
+                    }
+                }
             }
         }
     }
@@ -387,13 +440,13 @@ impl Granter {
             }
             let Some(leased) = unless_resting(turn, leased) else { continue };
             match self.judge(turn, domain, leased, horizon) {
-                Judged::Allowed(leased) => {
+                RobotsCheck::Allowed(leased) => {
                     self.budget.lent(domain);
                     return Search::Found(leased);
                 }
-                Judged::Over(search) => return search,
-                Judged::Aside if turn.failures.are_many() => return Search::Unfinished,
-                Judged::Aside => {}
+                RobotsCheck::Over(search) => return search,
+                RobotsCheck::Aside if turn.failures.are_many() => return Search::Unfinished,
+                RobotsCheck::Aside => {}
             }
         }
         Search::Unfinished

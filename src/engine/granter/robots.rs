@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What the robots files make of a request that is searched for.
-pub(super) enum Judged {
+pub(super) enum RobotsCheck {
     /// It may be fetched.
     Allowed(Leased),
     /// It is parked, and the search ends so.
@@ -37,7 +37,13 @@ pub(super) enum Judged {
 
 impl Granter {
     /// Rules a request by the robots file of its origin. It is parked while that is not known.
-    pub(super) fn judge(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, horizon: Instant) -> Judged {
+    pub(super) fn judge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        domain: &Domain,
+        leased: Leased,
+        horizon: Instant,
+    ) -> RobotsCheck {
         let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
         let ruling = if obeys_robots { self.robots.rule(&leased.request.url, horizon) } else { Ruling::Allowed(None) };
         match ruling {
@@ -46,11 +52,15 @@ impl Granter {
                 if let Ruling::Ask(file) = ruling
                     && let Some(file) = self.look_for_robots(turn, file)
                 {
-                    return Judged::Over(Search::Found(self.robots.lease(file)));
+                    return RobotsCheck::Over(Search::Found(self.robots.lease(file)));
                 }
-                if self.robots.parked(domain) >= MAX_PARKED { Judged::Over(Search::Nothing) } else { Judged::Aside }
+                if self.robots.parked(domain) >= MAX_PARKED {
+                    RobotsCheck::Over(Search::Nothing)
+                } else {
+                    RobotsCheck::Aside
+                }
             }
-            ruling => Self::apply(turn, domain, leased, ruling).map_or(Judged::Aside, Judged::Allowed),
+            ruling => Self::apply(turn, domain, leased, ruling).map_or(RobotsCheck::Aside, RobotsCheck::Allowed),
         }
     }
 

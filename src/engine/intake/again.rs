@@ -27,9 +27,10 @@ pub(super) struct Again {
 impl Intake {
     /// Tells whether the spider must still be notified of an ended request: it brought no page, it is not tried again,
     /// and its fetcher could not know that.
-    pub fn is_to_be_told(&self, turn: &Turn<'_>, domain: &Domain, visit: &Visit) -> bool {
-        let Visit { leased, outcome, receipt, cooled, held, is_told, .. } = visit;
-        let may_be = !is_told && held.is_none() && leased.request.kind() == Kind::Page && outcome.is_without_page();
+    pub fn is_to_be_notified(&self, turn: &Turn<'_>, domain: &Domain, visit: &Visit) -> bool {
+        let Visit { leased, outcome, receipt, cooled, session_rest, is_notified, .. } = visit;
+        let may_be =
+            !is_notified && session_rest.is_none() && leased.request.kind() == Kind::Page && outcome.is_without_page();
         may_be && self.again(turn, domain, leased, outcome, (receipt.started, *cooled)).is_none()
     }
 

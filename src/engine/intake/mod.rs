@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use self::again::Again;
-use super::{budget::Budget, held::Hold, refused::Refused, turn::Turn};
+use super::{budget::Budget, held::Hold, refused_requests::RefusedRequests, turn::Turn};
 use crate::{
     domain::Domain,
     error::Result,
@@ -36,13 +36,13 @@ use crate::{
 pub struct Intake {
     admission: Admission,
     retry: Retry,
-    refused: Refused,
+    refused: RefusedRequests,
 }
 
 impl Intake {
     /// Creates the intake of a crawl.
     pub fn new(admission: Admission, retry: Retry) -> Self {
-        Self { admission, retry, refused: Refused::default() }
+        Self { admission, retry, refused: RefusedRequests::default() }
     }
 
     /// Adds the host of a seed to the scope. Tells whether it is new.
@@ -204,7 +204,7 @@ impl Intake {
 
     /// Handles the end of a request for a page. Returns its domain.
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased, outcome, content, receipt, cooled, mut counts, held, is_told, .. } = visit;
+        let Visit { leased, outcome, content, receipt, cooled, mut counts, session_rest, is_notified, .. } = visit;
         let domain = self.domain(&leased);
         let (found, items, content) = match content {
             Extracted::Page { found, items, skipped, version } => {
@@ -217,9 +217,9 @@ impl Intake {
         if is_page && outcome.is_of_a_request() {
             budget.sent();
         }
-        let again = match held {
+        let again = match session_rest {
             Some(wait) => Some(Again { not_before: Some(turn.now + wait), attempted: false }),
-            None if is_told => None,
+            None if is_notified => None,
             None => self.again(turn, &domain, &leased, &outcome, (receipt.started, cooled)),
         };
         self.count_refusal(&domain, &leased.request, again.is_some(), cooled);
@@ -321,7 +321,7 @@ impl Intake {
 
     /// Settles a URL that ended without a request, after the spider was notified, and admits the links that the spider
     /// returned. Returns its domain.
-    pub fn told_without_request(&mut self, turn: &mut Turn<'_>, visit: Visit) -> Domain {
+    pub fn notified_without_request(&mut self, turn: &mut Turn<'_>, visit: Visit) -> Domain {
         let Visit { leased, outcome, content, counts, .. } = visit;
         let (domain, request) = (self.domain(&leased), &leased.request);
         let (mut found, items) = match content {

@@ -1,5 +1,7 @@
 //! FieldValue: what the field of a struct can be.
 
+use std::any::Any;
+
 use serde_json::Value;
 
 use super::{Checked, Piece};
@@ -52,9 +54,21 @@ pub trait FieldValue: Sized {
         let _ = checked;
         Ok(())
     }
+
+    /// Shows each file in it.
+    #[doc(hidden)]
+    fn files_in(&mut self, see: &mut dyn FnMut(&mut dyn Any)) {
+        let _ = see;
+    }
 }
 
 impl<T: FromText> FieldValue for T {
+    fn files_in(&mut self, see: &mut dyn FnMut(&mut dyn Any)) {
+        if let Some(file) = self.as_file() {
+            see(file);
+        }
+    }
+
     fn of_piece(piece: &Piece<'_>) -> Result<Option<Self>, SelectorError> {
         if let Some(value @ (Value::Number(_) | Value::Bool(_))) = piece.json() {
             return piece.accept(&value.to_string(), T::from_json(value)).map(Some);

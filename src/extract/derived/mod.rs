@@ -3,16 +3,18 @@
 
 mod field;
 mod field_value;
+mod file_values;
 mod piece;
 pub(super) mod place;
 mod source;
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 
 pub(crate) use self::source::Origin;
 pub use self::{
     field::FieldRule,
     field_value::FieldValue,
+    file_values::{MayHaveFiles, NoFiles, Unread},
     piece::Piece,
     place::{Found, Itself, JsonPointer, Locate, PageUrl},
     source::Source,
@@ -179,6 +181,12 @@ pub trait Extract: Sized {
     /// As [`Extract::check`].
     #[doc(hidden)]
     fn check_in(checked: &mut Checked) -> Result<(), SelectorError>;
+
+    /// Shows each file in it: written by `#[derive(Extract)]`.
+    #[doc(hidden)]
+    fn files_in(&mut self, see: &mut dyn FnMut(&mut dyn Any)) {
+        let _ = see;
+    }
 
     /// Reads it from a page, an element, or a JSON value.
     ///

@@ -8,11 +8,14 @@ use std::{
 use serde_json::Value;
 use url::Url;
 
-use crate::extract::{
-    metadata,
-    room::Room,
-    select::{Document, Element},
-    selector_error::SelectorError,
+use crate::{
+    extract::{
+        metadata,
+        room::Room,
+        select::{Document, Element},
+        selector_error::SelectorError,
+    },
+    text::json::from_json,
 };
 
 /// What a struct is read from: a response, a document, an element, or a JSON value.
@@ -122,7 +125,7 @@ impl<'a> Source<'a> {
         let refuse = |why: &str| SelectorError::NoJson { why: why.to_owned() };
         match &self.json {
             Json::Body(page, value) => {
-                let parse = || serde_json::from_str(page.text()).map_err(|error| error.to_string());
+                let parse = || from_json(page.text()).map_err(|error| error.to_string());
                 value.get_or_init(parse).as_ref().map_err(|why| refuse(&format!("the page is none: {why}")))
             }
             Json::Borrowed(value) => Ok(value),

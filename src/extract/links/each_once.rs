@@ -52,7 +52,7 @@ impl<L> EachOnce<L> {
 
 /// Tells texts apart of which nothing else is kept.
 #[derive(Default)]
-pub(super) struct Beyond {
+pub(super) struct HashedTexts {
     hashes: HashSet<u64>,
     builder: DefaultHashBuilder,
 }
@@ -60,7 +60,7 @@ pub(super) struct Beyond {
 /// Hashes that are kept (1.5 MiB); beyond, each text counts as a new one.
 const MAX_HASHES: usize = 100_000;
 
-impl Beyond {
+impl HashedTexts {
     /// Tells whether a text was not asked about before.
     pub fn is_new(&mut self, text: &str) -> bool {
         let hash = self.builder.hash_one(text);

@@ -8,7 +8,7 @@ use url::{ParseError, Position, Url};
 
 use super::{
     Link, LinkElement, MAX_TITLE_LENGTH, Scan, Scanner, Skipped,
-    each_once::{Beyond, EachOnce},
+    each_once::{EachOnce, HashedTexts},
     sources::{NOFOLLOW, has_word, references, relation},
 };
 use crate::extract::{
@@ -44,7 +44,7 @@ pub(super) struct Reader<'a> {
     links: EachOnce<RawLink<'a>>,
     /// The first link without a URL, as `#top`: it leads to the base, which is another page where there is a `<base>`.
     to_base: Option<RawLink<'a>>,
-    beyond: Beyond,
+    beyond: HashedTexts,
     skipped: Skipped,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             robots: MetaRobots::default(),
             links: EachOnce::by(|link| &link.href),
             to_base: None,
-            beyond: Beyond::default(),
+            beyond: HashedTexts::default(),
             skipped: Skipped::default(),
         }
     }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{MAX_METADATA, SkippedMetadata, items::is_type};
-use crate::extract::select::Element;
+use crate::{extract::select::Element, text::json::from_json};
 
 /// The most JSON parsed for one page, in bytes. Its values take about ten times as much memory.
 const MAX_JSON: usize = 2 << 20;
@@ -63,8 +63,8 @@ fn read_unmarked(mut text: &str) -> Option<Value> {
         }
     }
     let text = text.trim_end_matches([';', ' ', '\n']);
-    let strict = serde_json::from_str(text).ok();
-    let on_one_line = |text: &str| serde_json::from_str(&text.replace(|c: char| c < ' ', " ")).ok();
+    let strict = from_json(text).ok();
+    let on_one_line = |text: &str| from_json(&text.replace(|c: char| c < ' ', " ")).ok();
     strict.or_else(|| on_one_line(text)).or_else(|| on_one_line(&without_comments_and_commas(text)))
 }
 

@@ -26,7 +26,10 @@ use super::{
     names::{Existing, Names},
     target::Location,
 };
-use crate::error::Error;
+use crate::{
+    disk::synced_folder::{make_synced, sync_name},
+    error::Error,
+};
 
 /// A bucket, and the folder for what is uploaded to it.
 pub(super) struct Bucket {
@@ -114,11 +117,13 @@ impl Bucket {
     ) -> Result<Box<dyn Sink>, Error> {
         let unusable = |source| Error::file(file, source);
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).map_err(unusable)?;
+            // What is acknowledged is on the disk: so are the names that lead to it.
+            let made = if syncs { make_synced(folder) } else { fs::create_dir_all(folder) };
+            made.map_err(unusable)?;
         }
         let lock = Lock::take(&beside(file, "lock")).map_err(unusable)?;
         if opening.keeps() && !file.exists() && !feed.is_unfinished(file) {
-            self.download(file).map_err(|why| Error::setting(self.url(file), why))?;
+            self.download(file, syncs).map_err(|why| Error::setting(self.url(file), why))?;
         }
         let sink = feed.open_file(file, opening, syncs)?;
         Ok(Box::new(ObjectSink::new(sink, lock, self.clone(), file.to_owned(), syncs)))
@@ -153,7 +158,7 @@ impl Bucket {
     ///
     /// # Errors
     /// It cannot be fetched whole, or not be stored; the error says why.
-    fn download(&self, file: &Path) -> Result<(), String> {
+    fn download(&self, file: &Path, syncs: bool) -> Result<(), String> {
         let unfinished = beside(file, "unfinished");
         let fetched = self.run(async |store| {
             let object = match store.get(&key(&self.key_of(file))?).await {
@@ -169,7 +174,11 @@ impl Bucket {
             Ok(true)
         });
         match fetched {
-            Ok(true) => fs::rename(&unfinished, file).map_err(|error| error.to_string()),
+            Ok(true) => {
+                let renamed = fs::rename(&unfinished, file);
+                let synced = renamed.and_then(|()| if syncs { sync_name(file) } else { Ok(()) });
+                synced.map_err(|error| error.to_string())
+            }
             Ok(false) => Ok(()),
             Err(error) => Err(format!("what an earlier crawl has written cannot be fetched: {}", masked(&error))),
         }

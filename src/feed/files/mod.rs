@@ -7,6 +7,7 @@ pub(crate) mod csv;
 #[cfg(not(feature = "csv"))]
 #[path = "no_csv.rs"]
 pub(crate) mod csv;
+pub(crate) mod ends;
 pub(crate) mod json_array;
 pub(crate) mod json_lines;
 pub(crate) mod layout;

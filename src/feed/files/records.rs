@@ -104,6 +104,19 @@ impl Records {
         self.bytes
     }
 
+    /// Returns where the records end, before the closing.
+    pub fn end(&self) -> u64 {
+        self.closing.as_ref().map_or(self.bytes, |closing| closing.at)
+    }
+
+    /// Returns the file that it writes to, with its name.
+    pub fn as_file(&self) -> Option<(&Path, &File)> {
+        match &self.output {
+            Output::File(file, path) => Some((path, file)),
+            Output::Stdout(_) => None,
+        }
+    }
+
     /// Appends one record or several whole ones, with what ends them.
     ///
     /// # Errors

@@ -1,12 +1,19 @@
-//! Streams: what has gone to outputs that cannot be read again, for a pipeline that is started again. Opens nothing.
+//! Streams: what a pipeline knows of its outputs, for when they are opened again: what has gone to those that cannot be read, and
+//! where the records of files end. Opens nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
+use super::ends::Ends;
+
 /// The outputs of one pipeline, by their names. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Streams(Arc<Mutex<HashMap<String, Streamed>>>);
+pub(crate) struct Streams {
+    all: Arc<Mutex<HashMap<String, Streamed>>>,
+    /// Where the records of its files end.
+    pub ends: Ends,
+}
 
 /// What an output has.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +38,7 @@ impl Streams {
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, Streamed>> {
         // Nothing that is done under it panics.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     codec::Codec,
+    ends::{Ends, RecordsEnd},
     layout::Layout,
     records::{Records, create_lines},
     streams::Streams,
@@ -34,6 +35,8 @@ pub(crate) struct TextSink<L> {
     /// Where what has gone to an output is noted that cannot be read again. What closes it is written at the end only, since it
     /// cannot be written over.
     stream: Option<Stream>,
+    /// Where the end of its records is noted when it is closed, if it is a file.
+    ends: Option<Ends>,
     on_terminal: bool,
     /// Nothing is acknowledged any more once something was lost.
     broken: Option<SinkError>,
@@ -81,7 +84,7 @@ impl<L: Layout> TextSink<L> {
         }
         let closing = layout.closing();
         let mut file = options(&layout).create(true).open(path).map_err(wrong)?;
-        let end = Self::look(path, &mut file, &mut layout, codec, opening)?;
+        let end = Self::look(path, &mut file, &mut layout, codec, opening, &stream.of.ends)?;
         let encoded = |text: &[u8]| codec.member(text).map_err(wrong);
         // Also if nothing stands there: a file without a single member is no compressed file.
         let begin = match (end, layout.missing_end()) {
@@ -102,26 +105,38 @@ impl<L: Layout> TextSink<L> {
         if syncs && is_new {
             sync_name(path).map_err(wrong)?;
         }
-        Ok(Self::new(layout, codec, records, None))
+        Ok(Self { ends: Some(stream.of.ends), ..Self::new(layout, codec, records, None) })
     }
 
-    /// Checks that a file can be opened. Changes nothing.
+    /// Checks that a file can be opened. Changes nothing of it.
     ///
     /// # Errors
     /// As [`TextSink::open`].
-    pub fn check(path: &Path, mut layout: L, codec: Codec, opening: Opening) -> Result<(), Error> {
+    pub fn check(path: &Path, mut layout: L, codec: Codec, opening: Opening, ends: &Ends) -> Result<(), Error> {
         if is_other(path) || !path.exists() {
             return check_writable(path).map_err(|source| Error::file(path, source));
         }
         let mut file = options(&layout).open(path).map_err(|source| Error::file(path, source))?;
-        Self::look(path, &mut file, &mut layout, codec, opening).map(drop)
+        let at = Self::look(path, &mut file, &mut layout, codec, opening, ends)?;
+        if opening.keeps() {
+            // Opening it does not read it again.
+            ends.note(path, &file, RecordsEnd { at, lacks_end: !layout.missing_end().is_empty() });
+        }
+        Ok(())
     }
 
     /// Takes a file, and finds where the records end after which it goes on.
     ///
     /// # Errors
     /// Another has it, or what is in it does not fit what would follow.
-    fn look(path: &Path, file: &mut File, layout: &mut L, codec: Codec, opening: Opening) -> Result<u64, Error> {
+    fn look(
+        path: &Path,
+        file: &mut File,
+        layout: &mut L,
+        codec: Codec,
+        opening: Opening,
+        ends: &Ends,
+    ) -> Result<u64, Error> {
         let wrong = |source| Error::file(path, source);
         // What was not written in this layout is no fault of the disk.
         let misfit = |error: io::Error| match error.kind() {
@@ -137,23 +152,35 @@ impl<L: Layout> TextSink<L> {
         if !opening.keeps() {
             return Ok(0);
         }
-        let closing = layout.closing();
-        let end = match codec {
-            Codec::Plain => Codec::refuse_compressed(file).and_then(|()| layout.end_of_records(file)),
-            _ => codec.end_of_members(file, &layout.beginning(), &closing).map(|found| {
-                if found.lacks_end && closing.is_empty() {
+        let end = match ends.take(path, file) {
+            Some(known) => {
+                if known.lacks_end {
                     layout.go_on_after_line();
                 }
-                found.end
-            }),
+                known.at
+            }
+            None => Self::find_end(file, layout, codec).map_err(misfit)?,
         };
-        let end = end.map_err(misfit)?;
         if end > 0 {
             file.seek(SeekFrom::Start(0)).map_err(wrong)?;
             let mut content = codec.reader(io::Read::take(&*file, end)).map_err(wrong)?;
             layout.go_on(&mut *content, opening == Opening::Resumed).map_err(misfit)?;
         }
         Ok(end)
+    }
+
+    /// Finds where the whole records of a file end. Reads all of it, unless the format can tell from its last lines.
+    fn find_end(file: &mut File, layout: &mut L, codec: Codec) -> io::Result<u64> {
+        if codec == Codec::Plain {
+            Codec::refuse_compressed(file)?;
+            return layout.end_of_records(file);
+        }
+        let closing = layout.closing();
+        let found = codec.end_of_members(file, &layout.beginning(), &closing)?;
+        if found.lacks_end && closing.is_empty() {
+            layout.go_on_after_line();
+        }
+        Ok(found.end)
     }
 
     fn stream(
@@ -177,7 +204,7 @@ impl<L: Layout> TextSink<L> {
 
     fn new(layout: L, codec: Codec, records: Records, stream: Option<Stream>) -> Self {
         let on_terminal = records.is_terminal();
-        Self { layout, codec, records, pending: Vec::new(), stream, on_terminal, broken: None }
+        Self { layout, codec, records, pending: Vec::new(), stream, ends: None, on_terminal, broken: None }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -234,6 +261,9 @@ impl<L: Layout> Sink for TextSink<L> {
 
     fn close(&mut self) -> Result<(), SinkError> {
         let closed = self.finish();
+        if let (Ok(()), Some(ends), Some((path, file))) = (&closed, &self.ends, self.records.as_file()) {
+            ends.note(path, file, RecordsEnd { at: self.records.end(), lacks_end: false });
+        }
         self.records.unlock();
         closed
     }

@@ -22,7 +22,7 @@ use super::{
     Opening, Record, Sink, SinkError,
     names::{Existing, Placeholder, Values, file_name},
 };
-use crate::{clock, domain::registrable, error::Error};
+use crate::{clock, disk::synced_folder::make_synced, domain::registrable, error::Error};
 
 /// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
 pub(crate) const MAX_OPEN_FILES: usize = 64;
@@ -41,7 +41,7 @@ pub(super) struct Named {
     /// Which files it has written, if their names do not say so.
     notes: Notes,
     /// The current file of each domain, or the only one without `{domain}`; about 100 bytes each.
-    known: HashMap<u128, Known>,
+    current: HashMap<u128, CurrentFile>,
     uses: u64,
 }
 
@@ -54,7 +54,7 @@ struct Open {
     is_changed: bool,
 }
 
-struct Known {
+struct CurrentFile {
     path: Box<str>,
     batch: u64,
     items: u64,
@@ -122,7 +122,7 @@ impl Named {
             open: Vec::new(),
             pending: Pending::default(),
             notes,
-            known: HashMap::new(),
+            current: HashMap::new(),
             uses: 0,
         };
         Ok((files, existing))
@@ -152,7 +152,7 @@ impl Named {
         }
         if self.of.numbers() {
             for file in existing {
-                let known = self.known.entry(xxh3_128(file.domain.as_bytes())).or_insert_with(|| Known {
+                let current = self.current.entry(xxh3_128(file.domain.as_bytes())).or_insert_with(|| CurrentFile {
                     path: "".into(),
                     batch: 0,
                     items: 0,
@@ -160,7 +160,7 @@ impl Named {
                     is_ours: false,
                     is_resting: false,
                 });
-                known.batch = known.batch.max(file.batch);
+                current.batch = current.batch.max(file.batch);
             }
         }
         Ok(())
@@ -173,9 +173,9 @@ impl Named {
         self.uses += 1;
         let mut place = self.open.iter().position(|open| open.key == key);
         let now = clock::now();
-        let is_due = self.known.get(&key).is_some_and(|known| {
+        let is_due = self.current.get(&key).is_some_and(|current| {
             let bytes = || place.and_then(|at| self.open.get(at)).map_or(0, |open| open.sink.bytes());
-            self.of.feed.roll.is_due(known.items, bytes, now.saturating_duration_since(known.begun))
+            self.of.feed.roll.is_due(current.items, bytes, now.saturating_duration_since(current.begun))
         });
         if is_due {
             match place.take() {
@@ -195,7 +195,7 @@ impl Named {
         // A file of its name that an earlier run has not noted is another's.
         let is_anyones = self.of.continues() && self.notes.are_stored() && !self.notes.has(Path::new(&*path));
         let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
-        make_folder(&path).map_err(unwritable)?;
+        make_folder(&path, self.of.syncs).map_err(unwritable)?;
         let sink = if opening.keeps() && is_anyones {
             self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs)
         } else {
@@ -207,8 +207,8 @@ impl Named {
             // record without one.
             self.notes.add(Path::new(&*path)).map_err(unwritable)?;
         }
-        if let Some(known) = self.known.get_mut(&key) {
-            known.is_resting = false;
+        if let Some(current) = self.current.get_mut(&key) {
+            current.is_resting = false;
         }
         self.open.push(Open { key, opening: self.uses, sink, last_use: self.uses, is_changed: false });
         Ok(self.open.len() - 1)
@@ -217,12 +217,12 @@ impl Named {
     /// Returns the file that is written to next, and how it is opened.
     fn file(&mut self, key: u128, domain: &str, is_due: bool, now: Instant) -> (Box<str>, Opening) {
         let (numbers, continues) = (self.of.numbers(), self.of.continues());
-        match self.known.get(&key) {
+        match self.current.get(&key) {
             // It was closed to save open files.
-            Some(known) if known.is_ours && !is_due => return (known.path.clone(), Opening::Restarted),
+            Some(current) if current.is_ours && !is_due => return (current.path.clone(), Opening::Restarted),
             _ => {}
         }
-        let mut batch = self.known.get(&key).map_or(0, |known| known.batch) + u64::from(numbers);
+        let mut batch = self.current.get(&key).map_or(0, |current| current.batch) + u64::from(numbers);
         // Two files may be begun within a millisecond.
         let mut time = clock::wall().max(self.last_time + MILLISECOND);
         let fill = |time, batch| self.of.names.fill(&Values { time, batch, domain, spider: &self.of.spider });
@@ -239,8 +239,8 @@ impl Named {
         }
         self.last_time = time;
         let path: Box<str> = path.into();
-        let known = Known { path: path.clone(), batch, items: 0, begun: now, is_ours: true, is_resting: false };
-        self.known.insert(key, known);
+        let current = CurrentFile { path: path.clone(), batch, items: 0, begun: now, is_ours: true, is_resting: false };
+        self.current.insert(key, current);
         (path, if continues { self.of.opening } else { Opening::Fresh })
     }
 
@@ -262,17 +262,17 @@ impl Named {
             return self.close(at);
         }
         let mut open = self.open.swap_remove(at);
-        if let Some(known) = self.known.get_mut(&open.key) {
-            known.is_resting = true;
+        if let Some(current) = self.current.get_mut(&open.key) {
+            current.is_resting = true;
         }
         self.pending.note(open.opening, open.sink.commit())
     }
 
     /// Makes a file whole that was closed to save open ones.
     fn finish(&mut self, key: u128) -> Result<(), SinkError> {
-        let Some(known) = self.known.get_mut(&key).filter(|known| known.is_resting) else { return Ok(()) };
-        known.is_resting = false;
-        let path = known.path.clone();
+        let Some(current) = self.current.get_mut(&key).filter(|current| current.is_resting) else { return Ok(()) };
+        current.is_resting = false;
+        let path = current.path.clone();
         let opened = self.of.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken);
         // All that is in it was committed: it cannot be refused any more.
         let closed = opened.and_then(|mut sink| sink.close().map_err(SinkError::broken));
@@ -289,8 +289,8 @@ impl Sink for Named {
         open.last_use = self.uses;
         open.is_changed = true;
         self.pending.add(open.opening);
-        if let Some(known) = self.known.get_mut(&open.key) {
-            known.items += 1;
+        if let Some(current) = self.current.get_mut(&open.key) {
+            current.items += 1;
         }
         Ok(())
     }
@@ -312,7 +312,8 @@ impl Sink for Named {
         // All are closed, whatever one of them says.
         let open: Vec<_> = self.open.drain(..).collect();
         let mut closed: Vec<_> = open.into_iter().map(|open| self.end(open)).collect();
-        let resting: Vec<_> = self.known.iter().filter(|(_, known)| known.is_resting).map(|(key, _)| *key).collect();
+        let resting: Vec<_> =
+            self.current.iter().filter(|(_, current)| current.is_resting).map(|(key, _)| *key).collect();
         closed.extend(resting.into_iter().map(|key| self.finish(key)));
         closed.into_iter().collect::<Result<(), _>>().and(self.pending.commit())
     }
@@ -328,8 +329,10 @@ fn domain_of(record: &Record) -> String {
     file_name(&domain.unwrap_or_default())
 }
 
-fn make_folder(path: &str) -> std::io::Result<()> {
+fn make_folder(path: &str, syncs: bool) -> std::io::Result<()> {
     match Path::new(path).parent() {
+        // A file that is on the disk is not found there without the names of the folders that it is in.
+        Some(folder) if syncs => make_synced(folder),
         Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
         _ => Ok(()),
     }

@@ -1,6 +1,9 @@
 //! Feeds in several files: what is acknowledged when one of them fails, and which folders are looked into.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -112,19 +115,27 @@ fn files_that_were_moved_away_and_linked_back_are_not_written_over() {
     assert!(dir.path().join("00010.jsonl").is_file() && !archive.path().join("gone.jsonl").exists());
 }
 
+/// Files of another program whose last line has no end: their ending, what is in them, and what item 5 adds.
+const WITHOUT_AN_END: &[(&str, &str, &str)] = &[
+    #[cfg(feature = "csv")]
+    ("csv", "n\n7", "5\n"),
+    ("jsonl", "7", "{\"n\":5}\n"),
+];
+
+/// Returns the path of such a file, and a feed by domain in its folder.
+fn feed_beside_another(dir: &Path, state: &Path, ending: &str, before: &str) -> (PathBuf, Feed) {
+    let path = dir.join(format!("example.org.{ending}"));
+    fs::write(&path, before).unwrap();
+    let feed = Feed::to(dir.join(format!("{{domain}}.{ending}")));
+    (path, feed.noted_in(Some(state.join("files"))))
+}
+
 /// A new crawl once cut the last row of another program's file, whose writer ends none.
 #[test]
 fn a_file_of_a_domain_that_another_program_has_left_without_an_end_keeps_its_last_line() {
-    for (ending, before, added) in [
-        #[cfg(feature = "csv")]
-        ("csv", "n\n7", "5\n"),
-        ("jsonl", "7", "{\"n\":5}\n"),
-    ] {
+    for (ending, before, added) in WITHOUT_AN_END {
         let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let path = dir.path().join(format!("example.org.{ending}"));
-        fs::write(&path, before).unwrap();
-        let feed = Feed::to(dir.path().join(format!("{{domain}}.{ending}")));
-        let feed = feed.noted_in(Some(state.path().join("files")));
+        let (path, feed) = feed_beside_another(dir.path(), state.path(), ending, before);
         for opening in [Opening::Fresh, Opening::Restarted, Opening::Resumed] {
             let mut sink = feed.open_for("bot", opening, true).unwrap();
             sink.write(&row(5, "https://example.org/")).unwrap();
@@ -137,23 +148,16 @@ fn a_file_of_a_domain_that_another_program_has_left_without_an_end_keeps_its_las
 /// A file that could not be opened was once taken for one that a kill has torn: the next run cut its last row.
 #[test]
 fn a_file_of_another_program_that_could_not_be_opened_keeps_its_last_line() {
-    for (ending, before, added) in [
-        #[cfg(feature = "csv")]
-        ("csv", "n\n7", "5\n"),
-        ("jsonl", "7", "{\"n\":5}\n"),
-    ] {
+    for (ending, before, added) in WITHOUT_AN_END {
         let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let path = dir.path().join(format!("example.org.{ending}"));
-        fs::write(&path, before).unwrap();
-        let feed = Feed::to(dir.path().join(format!("{{domain}}.{ending}")));
-        let feed = feed.noted_in(Some(state.path().join("files")));
+        let (path, feed) = feed_beside_another(dir.path(), state.path(), ending, before);
         let held = fs::File::options().read(true).write(true).open(&path).unwrap();
         held.lock().unwrap();
         let mut sink = feed.open_for("bot", Opening::Fresh, true).unwrap();
         assert!(sink.write(&row(5, "https://example.org/")).is_err(), "{ending}: another has it");
         drop((sink, held));
         feed.open_for("bot", Opening::Resumed, true).unwrap().close().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), before, "{ending}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), *before, "{ending}");
         let mut sink = feed.open_for("bot", Opening::Resumed, true).unwrap();
         sink.write(&row(5, "https://example.org/")).unwrap();
         sink.close().unwrap();

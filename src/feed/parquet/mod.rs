@@ -77,7 +77,7 @@ fn wrong(path: &Path, error: io::Error) -> Error {
 }
 
 /// What is there.
-struct There {
+struct ExistingFile {
     /// Whether there is a file.
     is_there: bool,
     /// What it says of itself, if it goes on.
@@ -88,7 +88,7 @@ struct There {
 ///
 /// # Errors
 /// It cannot go on, or not be read.
-fn look(path: &Path, opening: Opening) -> io::Result<There> {
+fn look(path: &Path, opening: Opening) -> io::Result<ExistingFile> {
     let foreign = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let is_there = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
@@ -99,12 +99,12 @@ fn look(path: &Path, opening: Opening) -> io::Result<There> {
         Err(error) => return Err(error),
     };
     if !opening.keeps() || !is_there {
-        return Ok(There { is_there, note: None });
+        return Ok(ExistingFile { is_there, note: None });
     }
     let other = "it was not written here, so nothing is added; write to another file";
     // What it says of itself may be anything.
     let note = whole::note_of(fs::File::open(path)?).map_err(|_| foreign(other))?;
-    Ok(There { is_there, note: Some(note.ok_or_else(|| foreign(other))?) })
+    Ok(ExistingFile { is_there, note: Some(note.ok_or_else(|| foreign(other))?) })
 }
 
 /// Tells whether a file is not whole yet, as one that a kill has left.
@@ -136,7 +136,7 @@ struct ParquetSink {
 
 impl ParquetSink {
     fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: Group) -> io::Result<Self> {
-        let There { is_there, note } = look(path, opening)?;
+        let ExistingFile { is_there, note } = look(path, opening)?;
         let path = &*followed(path);
         let goes_on = note.is_some();
         let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
@@ -227,6 +227,7 @@ impl ParquetSink {
 fn journal(part: &Part, schema: &mut Schema, syncs: bool) -> io::Result<(Records, u64)> {
     let path = part.journal();
     let file = append_lines(&path)?;
+    part.protect(&file);
     if syncs {
         sync_name(&path)?;
     }

@@ -20,7 +20,8 @@ pub(super) struct Part {
     /// The lock file, which contains the ID. Without it, the other files of the folder do not count. `None` once the
     /// folder is removed.
     lock: Option<Lock>,
-    /// Those of the file that was there, which is for whom it was.
+    /// Those of the file that was there, which is for whom it was. A file in the folder has them too, for the time in which there
+    /// is no other.
     permissions: Option<Permissions>,
     /// Whether what is in it is on the disk itself.
     syncs: bool,
@@ -33,6 +34,7 @@ const LOCK: &str = "lock";
 const GROUP: &str = "parquet";
 const JOURNAL: &str = "rows";
 const UNFINISHED: &str = "unfinished";
+const PERMISSIONS: &str = "permissions";
 
 /// Checks that a folder is of a feed: all in it would be removed.
 ///
@@ -47,7 +49,8 @@ fn check_own(folder: &Path) -> io::Result<()> {
         let name = name.to_string_lossy();
         let is_numbered =
             |ending| name.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some_and(is_number);
-        if name != LOCK && name != UNFINISHED && !is_numbered(GROUP) && !is_numbered(JOURNAL) {
+        let is_one_of_ours = [LOCK, UNFINISHED, PERMISSIONS].contains(&&*name);
+        if !is_one_of_ours && !is_numbered(GROUP) && !is_numbered(JOURNAL) {
             let why = format!(
                 "{} would be removed, and no feed has made it; move that folder, or write to another file",
                 folder.join(&*name).display()
@@ -56,6 +59,25 @@ fn check_own(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives a file these permissions. A file system without any has none to lose.
+fn permit(file: &File, permissions: &Permissions) {
+    let _ = file.set_permissions(permissions.clone());
+}
+
+/// Lets at least the owner read and write.
+#[cfg(unix)]
+fn with_writer(mut permissions: Permissions) -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    permissions.set_mode(permissions.mode() | 0o600);
+    permissions
+}
+
+/// Elsewhere a file that nobody may write could not be begun anew.
+#[cfg(not(unix))]
+fn with_writer(permissions: Permissions) -> Permissions {
+    permissions
 }
 
 fn is_number(text: &str) -> bool {
@@ -85,10 +107,14 @@ impl Part {
         let mut id = String::new();
         lock.file().read_to_string(&mut id)?;
         let is_over = !keeps || id.is_empty() || Some(&*id) == made_of;
-        let permissions = fs::metadata(file).ok().map(|file| file.permissions());
+        let noted = folder.join(PERMISSIONS);
+        let permissions = [file, &noted].into_iter().find_map(|path| Some(fs::metadata(path).ok()?.permissions()));
         let mut part = Self { folder, id, lock: None, permissions, syncs, groups: Vec::new(), journal: 1 };
         if is_over {
             part.empty()?;
+            if let Some(permissions) = &part.permissions {
+                permit(&File::create(&noted)?, permissions);
+            }
             part.id = format!("{:032x}", fastrand::u128(..));
             let file = lock.file();
             file.set_len(0)?;
@@ -150,6 +176,13 @@ impl Part {
         self.folder.join(format!("{number}.{JOURNAL}"))
     }
 
+    /// Keeps the journal from whoever may not read the file.
+    pub fn protect(&self, journal: &File) {
+        if let Some(permissions) = &self.permissions {
+            permit(journal, &with_writer(permissions.clone()));
+        }
+    }
+
     /// Returns the row groups' paths, in their order.
     pub fn groups(&self) -> impl Iterator<Item = PathBuf> {
         self.groups.iter().map(|number| self.folder.join(format!("{number}.{GROUP}")))
@@ -183,8 +216,7 @@ impl Part {
         let unfinished = self.folder.join(UNFINISHED);
         let file = File::create(&unfinished)?;
         if let Some(permissions) = &self.permissions {
-            // A file system without permissions has none to lose.
-            let _ = file.set_permissions(permissions.clone());
+            permit(&file, permissions);
         }
         let file = write(file)?;
         if syncs {

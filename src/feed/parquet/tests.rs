@@ -303,6 +303,34 @@ fn a_file_keeps_its_permissions_and_the_link_that_leads_to_it() {
     assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1, "the folder of what was not whole is gone");
 }
 
+/// One that was begun anew lost them when a kill came before its end, and meanwhile anybody could read its rows.
+#[cfg(unix)]
+#[test]
+fn a_file_keeps_its_permissions_also_if_kills_come_before_its_end() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for wanted in [0o600, 0o440] {
+        let file = InFile(dir.path().join(format!("{wanted}.parquet")));
+        file.sink(Opening::Fresh).close().unwrap();
+        fs::write(&file.0, "not begun here").unwrap();
+        fs::set_permissions(&file.0, fs::Permissions::from_mode(wanted)).unwrap();
+        for opening in [Opening::Fresh, Opening::Restarted, Opening::Fresh, Opening::Resumed] {
+            let mut sink = file.sink(opening);
+            for n in 0..4 {
+                sink.write(&record(&json!({"n": n, "text": "secret"}))).unwrap();
+                sink.commit().unwrap();
+            }
+            assert!(!file.0.exists());
+            for entry in fs::read_dir(file.folder()).unwrap().map(|entry| entry.unwrap().path()) {
+                assert!(entry.ends_with("lock") || mode(&entry) & 0o077 == wanted & 0o077, "{}", entry.display());
+            }
+        }
+        file.sink(Opening::Resumed).close().unwrap();
+        assert_eq!((mode(&file.0), whole(&file.0).len()), (wanted, 8));
+    }
+}
+
 /// All that was in it was once removed.
 #[test]
 fn a_folder_of_somebody_else_that_is_named_like_a_feeds_is_left_as_it_is() {

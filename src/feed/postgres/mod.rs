@@ -7,6 +7,10 @@ mod kind;
 mod marks;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 use self::{
     failed::Failed,
@@ -21,6 +25,10 @@ use crate::{
     postgres::{Background, Server},
 };
 
+/// How long a commit waits for a server that cannot be reached, or for other sessions: as long as a restart takes, and well
+/// below the five minutes that a pipeline has for an item.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+
 /// The longest name of a column in bytes; the server would cut off the rest.
 const MAX_NAME: usize = 63;
 
@@ -29,12 +37,7 @@ const MAX_NAME: usize = 63;
 /// # Errors
 /// The server cannot be reached, or the table cannot be used.
 pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn Sink>, Error> {
-    let (background, mut store, mut placing) = prepared(url, table)?;
-    let found = background.block_on(store.open(opening))?;
-    if let Some(existing) = found {
-        placing.exists(existing, opening)?;
-    }
-    Ok(Box::new(PostgresSink { background, store, placing, pending: Vec::new() }))
+    Ok(Box::new(PostgresSink::open(url, table, opening, GIVE_UP_AFTER)?))
 }
 
 /// Checks that the table can be opened. Changes nothing.
@@ -42,20 +45,20 @@ pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn 
 /// # Errors
 /// As [`open`].
 pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Error> {
-    let (background, mut store, mut placing) = prepared(url, table)?;
+    let (background, mut store, mut placing) = prepared(url, table, GIVE_UP_AFTER)?;
     let found = background.block_on(store.check(opening))?;
     background.block_on(store.close());
     found.map_or(Ok(()), |existing| placing.exists(existing, opening))
 }
 
-fn prepared(url: &str, table: Table) -> Result<(Background, Store, Placing), Error> {
+fn prepared(url: &str, table: Table, give_up_after: Duration) -> Result<(Background, Store, Placing), Error> {
     let server = Server::of(url, table.at(), &|why| table.wrong(why))?;
     let background = Background::new().map_err(Error::Start)?;
     if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
         return Err(table.wrong(not_a_name(name)));
     }
     let placing = Placing::new(table.clone());
-    Ok((background, Store::new(table, server), placing))
+    Ok((background, Store::new(table, server, give_up_after), placing))
 }
 
 /// The rows of a table. Those since the last commit are in memory.
@@ -64,6 +67,17 @@ struct PostgresSink {
     store: Store,
     placing: Placing,
     pending: Vec<Vec<Value>>,
+}
+
+impl PostgresSink {
+    fn open(url: &str, table: Table, opening: Opening, give_up_after: Duration) -> Result<Self, Error> {
+        let (background, mut store, mut placing) = prepared(url, table, give_up_after)?;
+        let found = background.block_on(store.open(opening))?;
+        if let Some(existing) = found {
+            placing.exists(existing, opening)?;
+        }
+        Ok(Self { background, store, placing, pending: Vec::new() })
+    }
 }
 
 impl Sink for PostgresSink {

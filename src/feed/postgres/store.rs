@@ -28,10 +28,6 @@ use crate::{
     postgres::{Connection, Server},
 };
 
-/// How long to wait for a server that cannot be reached: as long as a restart takes, and well below the five minutes
-/// that a pipeline has for an item.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-
 /// The waits before each further try, in milliseconds; together a minute.
 const WAITS: [u64; 17] =
     [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 7_500, 7_500, 7_500];
@@ -40,6 +36,8 @@ const WAITS: [u64; 17] =
 pub(super) struct Store {
     table: Table,
     server: Server,
+    /// How long a commit is tried.
+    give_up_after: Duration,
     live: Option<Connection>,
     /// Those of the table; `None` while there is none.
     columns: Option<Vec<Column>>,
@@ -73,10 +71,11 @@ enum Progress {
 
 impl Store {
     /// Creates a store that is not connected yet.
-    pub fn new(table: Table, server: Server) -> Self {
+    pub fn new(table: Table, server: Server, give_up_after: Duration) -> Self {
         Self {
             table,
             server,
+            give_up_after,
             live: None,
             columns: None,
             is_stale: false,
@@ -154,7 +153,7 @@ impl Store {
         let mut waits = WAITS.iter();
         let (begun, mut has_looked) = (clock::now(), false);
         loop {
-            let left = GIVE_UP_AFTER.saturating_sub(clock::now().saturating_duration_since(begun));
+            let left = self.give_up_after.saturating_sub(clock::now().saturating_duration_since(begun));
             let attempt = timeout(left, self.attempt(rows, &mut progress)).await;
             let Err(failed) = attempt.unwrap_or(Err(Failed::Late)) else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
@@ -174,9 +173,10 @@ impl Store {
                      let the user make tables, and this is found out"
                 )));
             }
-            let is_late = clock::now().saturating_duration_since(begun) > GIVE_UP_AFTER;
+            let is_late = clock::now().saturating_duration_since(begun) > self.give_up_after;
             let Some(wait) = waits.next().filter(|_| !is_late) else {
-                return Err(SinkError::broken(format!("{at} cannot be written: {why}; it was tried for a minute")));
+                let tried = humantime::format_duration(self.give_up_after);
+                return Err(SinkError::broken(format!("{at} cannot be written: {why}; it was tried for {tried}")));
             };
             tracing::warn!(at, why, "the database is tried again");
             sleep(Duration::from_millis(*wait)).await;
@@ -184,7 +184,7 @@ impl Store {
     }
 
     async fn attempt(&mut self, rows: &Rows<'_>, progress: &mut Progress) -> Result<(), Failed> {
-        let Self { table, server, live, columns, is_stale, mixed, marks, commits } = self;
+        let Self { table, server, live, columns, is_stale, mixed, marks, commits, .. } = self;
         let client = &mut connected(live, server).await?.client;
         if (columns.is_none() || *is_stale)
             && let Some(found) = schema::find(client, table).await?

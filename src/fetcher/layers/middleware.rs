@@ -190,7 +190,7 @@ impl Middlewares {
         let answer = match &result.response {
             Ok(raw) => Ok(Received::new(request.clone(), raw, result.receipt.elapsed, self.limits)),
             Err(NoResponse::Failed(error)) => Err(error.clone()),
-            Err(NoResponse::Unsent | NoResponse::Held(_) | NoResponse::Ended(_)) => return None,
+            Err(NoResponse::Unsent | NoResponse::SessionRests(_) | NoResponse::Ended(_)) => return None,
         };
         let decided = match step {
             Step::Blocking(middleware) => {
@@ -260,7 +260,7 @@ fn is_not_told(result: &FetchResult) -> bool {
     matches!(
         result.response,
         Err(NoResponse::Unsent
-            | NoResponse::Held(_)
+            | NoResponse::SessionRests(_)
             | NoResponse::Ended(_)
             | NoResponse::Failed(FetchError::Local(..)))
     )

@@ -11,7 +11,7 @@ mod sessions;
 
 pub use self::{
     archive::ArchiveLayer, archive_replay::ArchiveReplay, http_cache::HttpCache, middleware::MiddlewareLayer,
-    record::Record, replay::Replay, sessions::SessionLayer,
+    record::RecordLayer, replay::ReplayLayer, sessions::SessionLayer,
 };
 use crate::{identity::strip_user_info, request::Request};
 

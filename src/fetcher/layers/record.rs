@@ -1,4 +1,4 @@
-//! Record: stores every response for a later replay without the network.
+//! RecordLayer: stores every response for a later replay without the network.
 
 use bytes::Bytes;
 
@@ -18,19 +18,19 @@ use crate::{
 };
 
 /// Stores every response that passes. Refusals (429, 503) are not the page's content and are not stored.
-pub struct Record {
+pub struct RecordLayer {
     inner: Box<dyn Fetch>,
     store: ResponseStore,
 }
 
-impl Record {
+impl RecordLayer {
     /// Records the responses of `inner`.
     pub fn new(inner: Box<dyn Fetch>, store: ResponseStore) -> Self {
         Self { inner, store }
     }
 }
 
-impl Fetch for Record {
+impl Fetch for RecordLayer {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(async move {
             let mut result = self.inner.fetch(permit, request, context.whole()).await;

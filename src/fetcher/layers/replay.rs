@@ -1,4 +1,4 @@
-//! Replay: answers from a recording, without the network.
+//! ReplayLayer: answers from a recording, without the network.
 
 use tokio::time::timeout;
 
@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// Answers every request from a recording. Permits are dropped unused.
-pub struct Replay {
+pub struct ReplayLayer {
     store: ResponseStore,
     transport: SharedTransport,
 }
 
-impl Replay {
+impl ReplayLayer {
     /// Replays a recording. Of `transport`, only the memory bound and the deadline are used.
     pub fn new(store: ResponseStore, transport: SharedTransport) -> Self {
         Self { store, transport }
@@ -37,7 +37,7 @@ impl Replay {
     }
 }
 
-impl Fetch for Replay {
+impl Fetch for ReplayLayer {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, _: FetchContext<'a>) -> Fetching<'a> {
         drop(permit);
         Box::pin(async move { FetchResult::offline(self.replay(request).await.map_err(NoResponse::Failed)) })

@@ -111,7 +111,7 @@ impl InSessions {
         self.inner.fetch(permit, &sent, context).await
     }
 
-    fn session_of(&self, request: &Request) -> std::result::Result<Session, WhyNot<'_>> {
+    fn session_of(&self, request: &Request) -> std::result::Result<Session, NoSession<'_>> {
         // The engine asks for these kinds, which are everyone's.
         if matches!(request.kind(), Kind::RobotsTxt | Kind::Sitemap(_))
             && let Some(session) = self.pool.default_session()
@@ -126,9 +126,9 @@ impl InSessions {
                     self.begin_log_in(turn);
                     continue;
                 }
-                Choice::Soon => WhyNot::Soon(Box::pin(news)),
-                Choice::NotBefore(at) => WhyNot::Rests(at.saturating_duration_since(clock::now())),
-                Choice::Never(why) => WhyNot::Never(why),
+                Choice::Soon => NoSession::Soon(Box::pin(news)),
+                Choice::NotBefore(at) => NoSession::Rests(at.saturating_duration_since(clock::now())),
+                Choice::Never(why) => NoSession::Never(why),
             });
         }
     }
@@ -179,7 +179,7 @@ impl InSessions {
 }
 
 /// Why a request has no session now.
-enum WhyNot<'a> {
+enum NoSession<'a> {
     /// One is being logged in; the future is ready when a log-in has ended.
     Soon(std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>),
     /// It rests for this time.
@@ -188,15 +188,15 @@ enum WhyNot<'a> {
     Never(String),
 }
 
-impl WhyNot<'_> {
+impl NoSession<'_> {
     async fn response(self) -> NoResponse {
         match self {
             Self::Soon(news) => {
                 // Either way, the pool is asked again.
                 drop(timeout(MAX_WAIT_HERE, news).await);
-                NoResponse::Held(Duration::ZERO)
+                NoResponse::SessionRests(Duration::ZERO)
             }
-            Self::Rests(rest) => NoResponse::Held(rest),
+            Self::Rests(rest) => NoResponse::SessionRests(rest),
             Self::Never(why) => NoResponse::Failed(FetchError::Session(why)),
         }
     }

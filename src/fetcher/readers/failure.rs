@@ -17,7 +17,7 @@ use crate::{
 
 /// Calls [`Spider::failed`] off the network's thread. The request keeps its outcome, with the items and links of the
 /// spider; only a pipeline whose output is gone changes it.
-pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
+pub async fn notify<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     let rules = context.rules.clone();
     let (outcome, of_request) = (reading.outcome.clone(), request.clone());
     let work = move || {
@@ -44,8 +44,9 @@ pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, conte
     };
     reading.counts.extend(told.counts);
     reading.stop = told.stop;
+    reading.content = reading.content.with(told.content);
     match told.outcome {
-        Outcome::Ok => reading.content = reading.content.with(told.content),
+        Outcome::Ok => {}
         broken @ Outcome::Broken(_) => reading.outcome = broken,
         refused => {
             tracing::warn!(url = %request.url, why = refused.detail(), "an item of the spider's `failed` was not taken");

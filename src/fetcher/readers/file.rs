@@ -78,7 +78,7 @@ impl Receiving {
         let files = &context.files;
         let store = files.store.clone()?;
         let id = request.submission();
-        let (wanted, known) = files.desk.wanted(id?)?;
+        let (wanted, known) = files.pending.wanted(id?)?;
         let sink = FileSink {
             offload: context.offload.clone(),
             store: store.clone(),
@@ -155,7 +155,7 @@ impl Receiving {
 
     fn keep<S: Spider>(&self, file: File, context: &VisitContext<S>) {
         if let Some(id) = self.id {
-            context.files.desk.keep(id, file);
+            context.files.pending.keep(id, file);
         }
     }
 }

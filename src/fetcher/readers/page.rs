@@ -13,7 +13,7 @@ use crate::{
     },
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::Identity,
-    order::BestFirst,
+    order::Ranking,
     outcome::{FetchError, Outcome, RedirectBy},
     pipeline::PipelineError,
     recrawl::page_visit::PageVersion,
@@ -74,8 +74,7 @@ impl<I: Send + Sync + 'static> ParsedPage<I> {
             items.clear();
         }
         let found_in_items = rules.items.validators.judge(&mut items, request.url.as_str());
-        let found =
-            Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, rules.best_first.as_ref());
+        let found = Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, &rules.ranking);
         let items = Ready::of(items, downloads, &rules.items);
         Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, again, stop }
     }
@@ -87,7 +86,7 @@ pub struct PageRules<S: Spider> {
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
     /// How good the found requests are, by a function of the user's.
-    pub(crate) best_first: Option<BestFirst>,
+    pub(crate) ranking: Ranking,
     /// What becomes of items before they go to the pipelines.
     pub(crate) items: ItemRules<S::Item>,
     /// What makes pages of other documents.
@@ -179,22 +178,23 @@ pub(super) async fn deliver<S: Spider>(
     let (mut counts, stop) = (std::mem::take(&mut page.counts), page.stop.take());
     let mut reading = match page.again.take() {
         Some((after, why)) => Outcome::Retry { by: "spider", why, after }.into(),
-        None => deliver_items(page, request, context).await.unwrap_or_else(Reading::from),
+        None => deliver_items(page, request, context).await,
     };
     counts.append(&mut reading.counts);
     Reading { counts, stop, ..reading }
 }
 
-async fn deliver_items<S: Spider>(
-    page: ParsedPage<S::Item>,
-    request: &Request,
-    context: &VisitContext<S>,
-) -> Result<Reading, Outcome> {
+async fn deliver_items<S: Spider>(page: ParsedPage<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
     let ParsedPage { items, found, skipped, version, found_in_items, .. } = page;
-    let Delivered { items, mut counts } = delivery::deliver(items?, request, context).await?;
+    let (Delivered { items, mut counts }, all) = delivery::deliver(items, request, context).await;
+    if let Err(outcome) = all {
+        // What was acknowledged before is written, and counts as such.
+        let acknowledged = Extracted::Page { found: Vec::new(), items, skipped: Skipped::default(), version: None };
+        return Reading { content: acknowledged, counts, ..outcome.into() };
+    }
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
     context.rules.items.validators.add(found_in_items);
-    Ok(Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() })
+    Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
 }
 
 impl TimedResponse {

@@ -20,6 +20,7 @@ use crate::{
     },
     fetcher::VisitContext,
     frontier::candidate::Candidate,
+    headers::field_text::text_of,
     outcome::{DropReason, FetchError, Outcome},
     request::{Request, sitemap_file::SitemapFile},
     sitemaps::{self, SitemapRule, Sitemaps},
@@ -138,8 +139,8 @@ impl<S: Spider> Listing<S> {
         // What a whole body may take together does not apply to one that is read in pieces, some of which wait.
         let limits = BodyLimits { max_bytes: settings.max_bytes, max_time: Duration::MAX, ..context.rules.body_limits };
         let entries = SitemapReader::new(response.reader(limits)?, &request.url).limits(settings.limits());
-        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let entries = match ContentType::of(content_type, b"").charset {
+        let content_type = response.headers.get(CONTENT_TYPE).map(text_of);
+        let entries = match ContentType::of(content_type.as_deref(), b"").charset {
             Some(charset) => entries.charset(charset),
             None => entries,
         };
@@ -177,8 +178,8 @@ impl<S: Spider> Listing<S> {
                 },
             }
         }
-        let PageRules { identity, seen_cache, best_first, .. } = &*self.rules;
-        let mut found = Candidate::listed_in(&self.request, pages, &**identity, seen_cache, best_first.as_ref());
+        let PageRules { identity, seen_cache, ranking, .. } = &*self.rules;
+        let mut found = Candidate::listed_in(&self.request, pages, &**identity, seen_cache, ranking);
         found.extend(files.into_iter().map(|file| Candidate::new(file, &**identity)));
         found
     }

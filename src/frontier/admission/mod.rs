@@ -1,12 +1,15 @@
 //! Admission: decides which candidates enter the frontier. Canonical URL → seen → scope → traps → bounds → queued.
 //! Knows no network and no time.
 
+mod query_counts;
+
 use std::{sync::Arc, time::Instant};
 
 use hashbrown::{HashMap, HashSet};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::query_counts::{QueryCounts, path_of_query};
 use super::{
     Frontier, Leased, Offered,
     candidate::{Candidate, fingerprint},
@@ -37,10 +40,7 @@ pub struct Admission {
     cache: Arc<SeenCache>,
     /// Dropped URLs, so that a link on every page is counted as dropped once.
     dropped: HashMap<Fingerprint, DropReason>,
-    /// How many different queries of each path were admitted, by the hash of the path.
-    queries: HashMap<u64, u32>,
-    /// Queries that were counted. A URL that is admitted again, on request or because it is due, is not counted twice.
-    counted: HashSet<u64>,
+    queries: QueryCounts,
     depths: Depths,
     bounds: QueueBounds,
     /// The most waiting requests of domains that have their own settings.
@@ -118,12 +118,6 @@ pub struct KnownOfDropped {
 /// Remembered drops, by fingerprint (24 MB); beyond it, a repeated drop is counted again.
 const MAX_DROPS_REMEMBERED: usize = 1_000_000;
 
-/// Paths whose queries are counted (16 MB); beyond it, new paths are not checked for traps.
-const MAX_PATHS_COUNTED: usize = 1_000_000;
-
-/// Queries that are remembered as counted (19 MB); beyond it, one that the frontier has forgotten is counted again.
-const MAX_QUERIES_REMEMBERED: usize = 1_000_000;
-
 impl Admission {
     /// Creates the admission for a scope. Fingerprints whose answer cannot change go to `cache`, so that their links
     /// are skipped.
@@ -133,8 +127,7 @@ impl Admission {
             identity: Arc::new(scope.canonical.clone()),
             cache,
             dropped: HashMap::new(),
-            queries: HashMap::new(),
-            counted: HashSet::new(),
+            queries: QueryCounts::default(),
             depths: Depths::new(scope.max_depth),
             bounds: QueueBounds::NONE,
             own_bounds: ByDomain::default(),
@@ -424,9 +417,10 @@ impl Admission {
     ) -> Result<(), DropReason> {
         self.boundary.check(request)?;
         // A query that was counted is not counted again.
-        let is_counted = || self.counted.contains(&half_of(fingerprint)) || frontier.has_seen(fingerprint, now);
+        let is_counted = || self.queries.has(fingerprint) || frontier.has_seen(fingerprint, now);
         let query_of = path_of_query(&request.url).filter(|_| !is_counted());
-        if query_of.is_some_and(|path| self.has_too_many_queries(path)) {
+        let most = self.boundary.scope().traps.max_queries_per_path;
+        if query_of.is_some_and(|path| self.queries.are_too_many(path, most)) {
             return Err(DropReason::TrapQueries);
         }
         let QueueBounds { max_queued, max_queued_per_domain, max_queued_bytes } = self.bounds;
@@ -447,38 +441,10 @@ impl Admission {
             *files += 1;
         }
         if let Some(path) = query_of {
-            self.count_query(path, fingerprint);
+            self.queries.count(path, fingerprint);
         }
         Ok(())
     }
-
-    fn has_too_many_queries(&self, path: u64) -> bool {
-        let most = self.boundary.scope().traps.max_queries_per_path;
-        match self.queries.get(&path) {
-            Some(queries) => *queries >= most,
-            None => most == 0 && self.queries.len() < MAX_PATHS_COUNTED,
-        }
-    }
-
-    fn count_query(&mut self, path: u64, fingerprint: &Fingerprint) {
-        if self.counted.len() < MAX_QUERIES_REMEMBERED {
-            self.counted.insert(half_of(fingerprint));
-        }
-        if self.queries.len() < MAX_PATHS_COUNTED || self.queries.contains_key(&path) {
-            *self.queries.entry(path).or_default() += 1;
-        }
-    }
-}
-
-/// Enough to tell a million apart.
-fn half_of(fingerprint: &Fingerprint) -> u64 {
-    fingerprint.to_bytes().first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
-}
-
-/// Returns the hash of the path of a URL that has a query.
-fn path_of_query(url: &Url) -> Option<u64> {
-    let path = url.query().and_then(|_| url.as_str().split('?').next())?;
-    Some(xxh3_64(path.as_bytes()))
 }
 
 #[cfg(test)]

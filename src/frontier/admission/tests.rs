@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{frontier::memory::MemoryFrontier, identity::CanonicalUrl, recrawl::Recrawl};
+use crate::{frontier::memory::MemoryFrontier, identity::CanonicalUrl, order::Ranking, recrawl::Recrawl};
 
 struct Door {
     admission: Admission,
@@ -30,7 +30,7 @@ impl Door {
     /// Returns the candidates from links on a page `depth` links from a seed.
     fn found(&self, depth: u32, links: Vec<Request>) -> Vec<Candidate> {
         let page = request("https://e.org/page", depth);
-        Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache, None)
+        Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache, &Ranking::default())
     }
 }
 

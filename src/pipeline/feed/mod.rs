@@ -11,6 +11,7 @@ use super::{Pipeline, Running, Start, committing, own_sink::IntoSink};
 use crate::{
     error::Error,
     feed::{Feed, Record, Spooled},
+    validation::{FieldCounts, Validate},
 };
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
@@ -28,6 +29,10 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
 
     fn max_open_files(&self) -> usize {
         Feed::max_open_files(self)
+    }
+
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        Some(Box::new(FieldCounts))
     }
 }
 
@@ -132,5 +137,9 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Only<I> {
 
     fn max_open_files(&self) -> usize {
         self.feed.max_open_files()
+    }
+
+    fn fields(&self) -> Option<Box<dyn Validate<I>>> {
+        Some(Box::new(FieldCounts))
     }
 }

@@ -82,16 +82,16 @@ impl<I: 'static, O: Send + Sync + 'static> Actor for Chain<I, O> {
 }
 
 /// Ends the chain: a pipeline behind it has died, and all are started again together.
-struct Die;
+struct StopChain;
 
-impl Message for Die {
+impl Message for StopChain {
     type Result = ();
 }
 
-impl<I: 'static, O: Send + Sync + 'static> Handler<Die> for Chain<I, O> {
+impl<I: 'static, O: Send + Sync + 'static> Handler<StopChain> for Chain<I, O> {
     type Result = ();
 
-    fn handle(&mut self, _: Die, context: &mut Self::Context) {
+    fn handle(&mut self, _: StopChain, context: &mut Self::Context) {
         context.terminate();
     }
 }
@@ -109,7 +109,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
                 return answer;
             }
             // Without an answer the item is sent again, to the next chain. One message for each item at most.
-            let _ = chain.send(Die).await;
+            let _ = chain.send(StopChain).await;
             pending().await
         };
         Box::pin(passing.into_actor(self))

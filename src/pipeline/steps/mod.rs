@@ -147,7 +147,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
                     claims.add(claim);
                     Step::Pass(item)
                 }
-                Claimed::Known => Step::Drop(PipelineError::dropped_as("duplicate")),
+                Claimed::Duplicate => Step::Drop(PipelineError::dropped_as("duplicate")),
                 Claimed::Pending(end) => Step::Wait(end),
             }
         })

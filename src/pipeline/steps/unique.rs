@@ -21,12 +21,12 @@ use crate::{
 /// The keys of items that were acknowledged, and of those that are on their way.
 #[derive(Default)]
 pub(super) struct Keys {
-    known: Mutex<Known>,
+    table: Mutex<KeyTable>,
     /// By which they are found again in the state; without it, by their place among the steps.
     name: Option<String>,
 }
 
-struct Known {
+struct KeyTable {
     /// The most keys of a generation.
     most: usize,
     /// Two generations, of which the older one is forgotten when the younger one is full.
@@ -46,7 +46,7 @@ struct Stored {
     keys: usize,
 }
 
-impl Default for Known {
+impl Default for KeyTable {
     fn default() -> Self {
         let (younger, older, pending) = Default::default();
         Self { most: MAX_KEYS, younger, older, pending, start: 0, stored: None }
@@ -77,7 +77,7 @@ pub(super) enum Claimed {
     Keyless,
     Now(Claim),
     /// An acknowledged item has it.
-    Known,
+    Duplicate,
     /// An item on its way has it.
     Pending(EndOfClaim),
 }
@@ -123,14 +123,14 @@ impl Keys {
     /// They cannot be read or stored.
     pub fn open(&self, file: Option<PathBuf>, resumes: bool) -> Result<()> {
         self.begin_again();
-        let mut known = self.lock();
-        (known.younger, known.older, known.stored) = Default::default();
+        let mut table = self.lock();
+        (table.younger, table.older, table.stored) = Default::default();
         let Some(path) = file else { return Ok(()) };
         let wrong = |source| Error::file(&path, source);
         if resumes {
-            known.load(&path).map_err(wrong)?;
+            table.load(&path).map_err(wrong)?;
         }
-        known.stored = Some(known.store(&path).map_err(wrong)?);
+        table.stored = Some(table.store(&path).map_err(wrong)?);
         Ok(())
     }
 
@@ -151,9 +151,9 @@ impl Keys {
 
     /// Forgets the claims: the items that made them are sent again.
     pub fn begin_again(&self) {
-        let mut known = self.lock();
-        known.start += 1;
-        known.pending.clear();
+        let mut table = self.lock();
+        table.start += 1;
+        table.pending.clear();
     }
 
     /// Claims a key for an item.
@@ -163,16 +163,16 @@ impl Keys {
         }
         // JSON writes numbers that are not finite alike, and bytes as a list.
         let key = xxh3_128(format!("{key:?}").as_bytes());
-        let mut known = self.lock();
-        if known.has(key) {
-            return Claimed::Known;
+        let mut table = self.lock();
+        if table.has(key) {
+            return Claimed::Duplicate;
         }
-        if let Some(pending) = known.pending.get(&key) {
+        if let Some(pending) = table.pending.get(&key) {
             return Claimed::Pending(EndOfClaim(pending.clone()));
         }
         let (end, ended) = watch::channel(());
-        known.pending.insert(key, ended);
-        Claimed::Now(Claim { keys: self.clone(), key, start: known.start, _end: end })
+        table.pending.insert(key, ended);
+        Claimed::Now(Claim { keys: self.clone(), key, start: table.start, _end: end })
     }
 
     /// Returns the name of their file in the folder of a state: that of their own, or `by_place`.
@@ -186,8 +186,8 @@ impl Keys {
         Self { name: Some(name), ..Self::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, KeyTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,14 +199,14 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut known = self.keys.lock();
-        if known.start == self.start {
-            known.pending.remove(&self.key);
+        let mut table = self.keys.lock();
+        if table.start == self.start {
+            table.pending.remove(&self.key);
         }
     }
 }
 
-impl Known {
+impl KeyTable {
     fn has(&self, key: u128) -> bool {
         self.younger.contains(&key) || self.older.contains(&key)
     }
@@ -300,18 +300,18 @@ mod tests {
     fn no_more_keys_are_read_and_stored_than_are_remembered() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
-        let few = || Known { most: 100, ..Known::default() };
-        let mut known = few();
-        known.stored = Some(known.store(&path).unwrap());
+        let few = || KeyTable { most: 100, ..KeyTable::default() };
+        let mut table = few();
+        table.stored = Some(table.store(&path).unwrap());
         for key in 0..10_000 {
-            known.add(key).unwrap();
+            table.add(key).unwrap();
             let stored = std::fs::metadata(&path).unwrap().len() / 16;
             assert!(stored <= 400, "{stored} keys are stored after {key}");
         }
         let bytes: Vec<u8> = (0..3_000_u128).flat_map(u128::to_le_bytes).collect();
         std::fs::write(&path, [&bytes[..], b"torn"].concat()).unwrap();
-        let mut known = few();
-        assert_eq!(known.load(&path).unwrap(), 200 * 16);
-        assert!((2_800..3_000).all(|key| known.has(key)) && !known.has(2_799));
+        let mut table = few();
+        assert_eq!(table.load(&path).unwrap(), 200 * 16);
+        assert!((2_800..3_000).all(|key| table.has(key)) && !table.has(2_799));
     }
 }

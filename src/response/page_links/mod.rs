@@ -63,7 +63,7 @@ impl<'a> Links<'a> {
 
     fn scanned(page: &'a Response, link: &'a Link, syntax: Syntax) -> PageLink<'a> {
         let source = link.at.and_then(|at| page.body_text().get(at..)).unwrap_or_default();
-        PageLink { link, nofollow: link.nofollow, place: Place::Tag(source, syntax) }
+        PageLink { link, nofollow: link.nofollow, position: LinkPosition::Tag(source, syntax) }
     }
 
     /// Takes the links of these elements, in place of those that the crawl follows: `a`, `area`, and where the page sends
@@ -89,7 +89,7 @@ impl<'a> Links<'a> {
         }
         Ok(self.retain(|link| {
             let Some(Some((element, nofollow))) = places.get(link.url().as_str()) else { return false };
-            *link = PageLink { nofollow: *nofollow, place: Place::Element(*element), ..*link };
+            *link = PageLink { nofollow: *nofollow, position: LinkPosition::Element(*element), ..*link };
             true
         }))
     }
@@ -104,9 +104,9 @@ impl<'a> Links<'a> {
             extract::references(self.set, element.name(), attribute, |_, reference| {
                 let Some(mut url) = element.resolve(&reference) else { return };
                 url.set_fragment(None);
-                let Some(place) = places.get_mut(url.as_str()) else { return };
+                let Some(position) = places.get_mut(url.as_str()) else { return };
                 let nofollow = element.attr("rel").is_some_and(|rel| extract::has_word(rel, &extract::NOFOLLOW));
-                let (_, all) = place.get_or_insert((element, nofollow));
+                let (_, all) = position.get_or_insert((element, nofollow));
                 *all &= nofollow;
             });
         }
@@ -205,12 +205,12 @@ impl fmt::Debug for Links<'_> {
 pub struct PageLink<'a> {
     link: &'a Link,
     nofollow: bool,
-    place: Place<'a>,
+    position: LinkPosition<'a>,
 }
 
 /// Where a link stands: at the start of a text, or in the page's tree.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum LinkPosition<'a> {
     Tag(&'a str, Syntax),
     Element(Element<'a>),
 }
@@ -234,10 +234,10 @@ impl<'a> PageLink<'a> {
     /// Returns the visible text of its element, on one line; of an image or an area its `alt`. Read at each call, from at
     /// most 16 KiB of the page.
     pub fn text(&self) -> String {
-        match self.place {
-            Place::Tag(source, syntax) => extract::text_of_link(source, syntax),
-            Place::Element(element) if element.name() == "a" => element.text(),
-            Place::Element(element) => element.attr("alt").unwrap_or_default().to_owned(),
+        match self.position {
+            LinkPosition::Tag(source, syntax) => extract::text_of_link(source, syntax),
+            LinkPosition::Element(element) if element.name() == "a" => element.text(),
+            LinkPosition::Element(element) => element.attr("alt").unwrap_or_default().to_owned(),
         }
     }
 
@@ -248,9 +248,9 @@ impl<'a> PageLink<'a> {
 
     /// Returns an attribute of its element.
     pub fn attr(&self, name: &str) -> Option<Cow<'a, str>> {
-        match self.place {
-            Place::Tag(source, syntax) => extract::attribute_of_tag(source, syntax, name),
-            Place::Element(element) => element.attr(name).map(Cow::Borrowed),
+        match self.position {
+            LinkPosition::Tag(source, syntax) => extract::attribute_of_tag(source, syntax, name),
+            LinkPosition::Element(element) => element.attr(name).map(Cow::Borrowed),
         }
     }
 }

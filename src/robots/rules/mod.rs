@@ -120,17 +120,17 @@ impl RobotsTxt {
         let mut named = None;
         let mut sitemaps = String::new();
         // The kind of the last line in the group that had a meaning.
-        let mut place = Place::Rules;
+        let mut last = LineKind::Rules;
         for (line, text, directive) in directives(within_bounds(file)) {
             match directive {
                 Directive::UserAgent(agent) => {
-                    if place != Place::Agents {
+                    if last != LineKind::Agents {
                         (ours.takes_spacing, everyones.takes_spacing) = (false, false);
                     }
-                    if place == Place::Rules {
+                    if last == LineKind::Rules {
                         (ours.takes_rules, everyones.takes_rules) = (false, false);
                     }
-                    place = Place::Agents;
+                    last = LineKind::Agents;
                     if agent == b"*" {
                         everyones.open();
                     } else if !agent.is_empty() && agent.eq_ignore_ascii_case(token.as_bytes()) {
@@ -139,7 +139,7 @@ impl RobotsTxt {
                     }
                 }
                 Directive::Allow(path) | Directive::Disallow(path) => {
-                    place = Place::Rules;
+                    last = LineKind::Rules;
                     let rule = Written { path, allows: matches!(directive, Directive::Allow(_)), line, text };
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_rules) {
                         section.rules.push(rule);
@@ -147,7 +147,7 @@ impl RobotsTxt {
                 }
                 Directive::Spacing(spacing) => {
                     // Further agents share the rules of those above, but not their spacing.
-                    place = place.max(Place::Spacing);
+                    last = last.max(LineKind::Spacing);
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_spacing) {
                         section.spacing = section.spacing.max(Some(spacing));
                     }
@@ -232,7 +232,7 @@ pub fn is_robots_file(url: &Url) -> bool {
 
 /// The kind of the last line in a group.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum LineKind {
     Agents,
     Spacing,
     Rules,

@@ -13,8 +13,8 @@ use crate::sessions::SessionCookie;
 pub(super) struct Jar {
     store: CookieStore,
     /// Each cookie of the store is here.
-    known: HashMap<Place, Known>,
-    /// The last number used in `known`.
+    records: HashMap<CookieId, CookieRecord>,
+    /// The last number used in `records`.
     last: u64,
     /// How many were removed for want of room.
     pub forgotten: u64,
@@ -25,11 +25,11 @@ pub(super) struct Jar {
 }
 
 /// What identifies a cookie in a jar: domain, path and name.
-type Place = (String, String, String);
+type CookieId = (String, String, String);
 
 /// What the store does not know of a cookie.
 #[derive(Clone, Copy)]
-struct Known {
+struct CookieRecord {
     /// Its place in the order of creation, in which cookies with equally long paths are sent.
     created: u64,
     /// When it was last set or sent, by the same count.
@@ -52,38 +52,38 @@ impl Jar {
         let name = cookie.name();
         // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
-        let place = place(&cookie);
+        let id = id_of(&cookie);
         // RFC 6265bis §5.7: plain HTTP, which anyone on the path can modify, must not set a cookie that is sent in place of one
         // set over TLS.
-        let is_covered = |kept: &Cookie<'_>| kept.name() == name && marked_secure(kept) && covers(kept, &place);
+        let is_covered = |kept: &Cookie<'_>| kept.name() == name && marked_secure(kept) && covers(kept, &id);
         if !is_secure(url) && self.store.iter_unexpired().any(is_covered) {
             return false;
         }
-        if self.count() >= MAX_IN_A_JAR && !self.known.contains_key(&place) && !cookie.is_expired() {
+        if self.count() >= MAX_IN_A_JAR && !self.records.contains_key(&id) && !cookie.is_expired() {
             self.make_room();
         }
-        let (domain, path, name) = &place;
+        let (domain, path, name) = &id;
         let kept = self.store.get_any(domain, path, name);
         let has_value = kept.is_some_and(|kept| kept.value() == cookie.value());
         if kept.is_some_and(Cookie::is_expired) {
-            self.forget(&place);
+            self.forget(&id);
         }
         self.last += 1;
         self.given = self.given.max(given);
-        let set = Known { created: self.last, used: self.last, is_secure: marked_secure(&cookie), given };
+        let set = CookieRecord { created: self.last, used: self.last, is_secure: marked_secure(&cookie), given };
         match self.store.insert(cookie.into_owned(), url) {
             Ok(StoreAction::Inserted) => {
-                self.known.insert(place, set);
+                self.records.insert(id, set);
                 true
             }
             Ok(StoreAction::UpdatedExisting) => {
                 // A replaced cookie keeps its creation time (RFC 6265 §5.3 step 11.3).
-                let created = self.known.get(&place).map_or(set.created, |before| before.created);
-                self.known.insert(place, Known { created, ..set });
+                let created = self.records.get(&id).map_or(set.created, |before| before.created);
+                self.records.insert(id, CookieRecord { created, ..set });
                 !has_value
             }
             Ok(StoreAction::ExpiredExisting) => {
-                self.forget(&place);
+                self.forget(&id);
                 true
             }
             Err(_) => false,
@@ -103,7 +103,7 @@ impl Jar {
 
     /// Returns how many there are.
     pub fn count(&self) -> usize {
-        self.known.len()
+        self.records.len()
     }
 
     /// Tells whether it was ever given a cookie.
@@ -114,28 +114,28 @@ impl Jar {
     /// Tells whether what is in the place of this cookie was given.
     pub fn was_given(&self, cookie: &RawCookie<'_>, url: &Url) -> bool {
         Cookie::try_from_raw_cookie(cookie, url)
-            .is_ok_and(|cookie| self.known.get(&place(&cookie)).is_some_and(|known| known.given > 0))
+            .is_ok_and(|cookie| self.records.get(&id_of(&cookie)).is_some_and(|record| record.given > 0))
     }
 
-    fn forget(&mut self, place: &Place) {
-        let (domain, path, name) = place;
+    fn forget(&mut self, id: &CookieId) {
+        let (domain, path, name) = id;
         self.store.remove(domain, path, name);
-        self.known.remove(place);
+        self.records.remove(id);
     }
 
     /// Removes those that have expired, or else the one that was used least recently, rather one that is not secure (RFC 6265
     /// §5.3 and RFC 6265bis §5.7): a new session's cookie is worth more than an old one.
     fn make_room(&mut self) {
-        let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(place).collect();
-        for place in &expired {
-            self.forget(place);
+        let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(id_of).collect();
+        for id in &expired {
+            self.forget(id);
         }
         if self.count() < MAX_IN_A_JAR {
             return;
         }
-        let least = self.known.iter().min_by_key(|(_, known)| (known.is_secure, known.used));
-        if let Some(place) = least.map(|(place, _)| place.clone()) {
-            self.forget(&place);
+        let least = self.records.iter().min_by_key(|(_, record)| (record.is_secure, record.used));
+        if let Some(id) = least.map(|(id, _)| id.clone()) {
+            self.forget(&id);
             self.forgotten += 1;
         }
     }
@@ -147,13 +147,13 @@ impl Jar {
 
     /// Returns those of [`Jar::list`] that were given after this time by the count of the session.
     pub fn given_since(&self, since: u64) -> impl Iterator<Item = SessionCookie> {
-        self.list_where(move |known| known.given > since)
+        self.list_where(move |record| record.given > since)
     }
 
-    fn list_where(&self, is_wanted: impl Fn(&Known) -> bool) -> impl Iterator<Item = SessionCookie> {
+    fn list_where(&self, is_wanted: impl Fn(&CookieRecord) -> bool) -> impl Iterator<Item = SessionCookie> {
         let mut kept: Vec<_> = self.store.iter_unexpired().collect();
-        kept.retain(|cookie| self.known.get(&place(cookie)).is_some_and(&is_wanted));
-        kept.sort_by_key(|cookie| self.known.get(&place(cookie)).map(|known| known.created));
+        kept.retain(|cookie| self.records.get(&id_of(cookie)).is_some_and(&is_wanted));
+        kept.sort_by_key(|cookie| self.records.get(&id_of(cookie)).map(|record| record.created));
         kept.into_iter().map(|cookie| SessionCookie {
             name: cookie.name().to_owned(),
             value: cookie.value().to_owned(),
@@ -174,7 +174,7 @@ impl Jar {
         let mut cookies = self.store.matches(url);
         cookies.retain(|cookie| is_secure(url) || !marked_secure(cookie));
         // RFC 6265 §5.4 step 2: longer paths first; with equal length, the earlier created first.
-        let created = |cookie: &Cookie<'_>| self.known.get(&place(cookie)).map(|known| known.created);
+        let created = |cookie: &Cookie<'_>| self.records.get(&id_of(cookie)).map(|record| record.created);
         cookies.sort_by_cached_key(|cookie| (Reverse(cookie.path.len()), created(cookie)));
         self.last += 1;
         let mut header = String::new();
@@ -189,20 +189,20 @@ impl Jar {
             header += name;
             header += "=";
             header += value;
-            if let Some(known) = self.known.get_mut(&place(cookie)) {
-                known.used = self.last;
+            if let Some(record) = self.records.get_mut(&id_of(cookie)) {
+                record.used = self.last;
             }
         }
         if header.is_empty() { None } else { HeaderValue::from_bytes(header.as_bytes()).ok() }
     }
 }
 
-fn place(cookie: &Cookie<'_>) -> Place {
+fn id_of(cookie: &Cookie<'_>) -> CookieId {
     (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
 }
 
 /// Tells whether a cookie at this place would be sent where `kept` is.
-fn covers(kept: &Cookie<'_>, (domain, path, _): &Place) -> bool {
+fn covers(kept: &Cookie<'_>, (domain, path, _): &CookieId) -> bool {
     let (kept_domain, kept_path) = (String::from(&kept.domain), String::from(&kept.path));
     let is_below = |domain: &str, other: &str| {
         domain.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))

@@ -16,7 +16,7 @@ pub fn wrong_kind(shape: &Shape, value: &DeValue<'_>) -> Option<String> {
         (Shape::Table(_) | Shape::Map(_), DeValue::Table(_))
         | (Shape::List(_), DeValue::Array(_))
         | (Shape::Bool, DeValue::Boolean(_))
-        | (Shape::Integer, DeValue::Integer(_))
+        | (Shape::Integer | Shape::Signed, DeValue::Integer(_))
         | (Shape::Number, DeValue::Integer(_) | DeValue::Float(_))
         | (Shape::Text, DeValue::String(_))
         | (Shape::TextOrNumber, DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_)) => true,
@@ -67,7 +67,7 @@ fn wanted(shape: &Shape) -> String {
         Shape::List(_) => "a list of tables, as [{ … }, { … }]".to_owned(),
         Shape::OneOf(words) => either(words),
         Shape::Bool => "true or false".to_owned(),
-        Shape::Integer => "a whole number, as 10".to_owned(),
+        Shape::Integer | Shape::Signed => "a whole number, as 10".to_owned(),
         Shape::Number => "a number, as 0.5".to_owned(),
         Shape::Text => "a text in quotation marks".to_owned(),
         Shape::TextOrNumber => {

@@ -95,8 +95,7 @@ impl<'a> Reading<'a> {
     }
 
     fn add(&mut self, span: Range<usize>, told: Told, why: String) {
-        // Parsers show the place in lines of their own.
-        let why = if why.contains('\n') { why.split_whitespace().collect::<Vec<_>>().join(" ") } else { why };
+        let why = if why.contains('\n') { on_one_line(&why) } else { why };
         let fault = if let Some(name) = self.variable(&span) {
             Fault { line: None, text: name.to_owned(), why }
         } else {
@@ -318,6 +317,13 @@ fn key_of(line: &str) -> String {
         Some((key, _)) if !key.contains(['{', '[']) => format!("{} = …", key.trim_end()),
         _ => "…".to_owned(),
     }
+}
+
+/// Puts a cause of several lines on one. Parsers show the place in lines of their own, which mean nothing there.
+fn on_one_line(why: &str) -> String {
+    let is_mark = |line: &str| line.chars().all(|c| matches!(c, '^' | '~' | '-' | '|' | ' '));
+    let lines = why.lines().map(str::trim).filter(|line| !is_mark(line));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the keys that the name of a variable stands for.

@@ -67,6 +67,7 @@ fn of_shape(shape: &Shape, path: &mut Vec<String>, comments: &BTreeMap<String, S
         }
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Integer => json!({ "type": "integer", "minimum": 0 }),
+        Shape::Signed => json!({ "type": "integer" }),
         Shape::Number => json!({ "type": "number" }),
         Shape::Text => json!({ "type": "string" }),
         Shape::TextOrNumber => json!({ "type": ["string", "number"] }),

@@ -20,8 +20,10 @@ pub enum Shape {
     OneOf(Vec<(&'static str, Option<Shape>)>),
     /// `true` or `false`.
     Bool,
-    /// A whole number.
+    /// A whole number from 0.
     Integer,
+    /// A whole number, also below 0.
+    Signed,
     /// A number.
     Number,
     /// A text.
@@ -169,7 +171,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     leaves! {
         deserialize_any => TextOrNumber, deserialize_ignored_any => TextOrNumber, deserialize_bool => Bool,
-        deserialize_i8 => Integer, deserialize_i16 => Integer, deserialize_i32 => Integer, deserialize_i64 => Integer,
+        deserialize_i8 => Signed, deserialize_i16 => Signed, deserialize_i32 => Signed, deserialize_i64 => Signed,
         deserialize_u8 => Integer, deserialize_u16 => Integer, deserialize_u32 => Integer, deserialize_u64 => Integer,
         deserialize_f32 => Number, deserialize_f64 => Number, deserialize_char => Text, deserialize_str => Text,
         deserialize_string => Text, deserialize_bytes => Text, deserialize_byte_buf => Text, deserialize_unit => Text,

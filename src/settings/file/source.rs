@@ -38,6 +38,11 @@ impl Source {
         Ok(Self { variables: variables()?, ..file })
     }
 
+    /// Returns the names of the variables.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Returns the settings.
     ///
     /// # Errors

@@ -7,6 +7,9 @@ pub use ipnet::IpNet;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use url::{Host, Url};
+
+use crate::user_agent::is_loopback;
 
 /// Refuses every address that is not part of the public internet, unless it is allowed here. A crawler follows links
 /// written by strangers; without this check such a link could reach servers of the private network that the crawler
@@ -71,6 +74,29 @@ impl AddressGuard {
             () => return Ok(()),
         };
         Err(RefusedName { name, kind })
+    }
+
+    /// Checks the host of a URL as far as it says by itself where it leads: an address, or a name of this machine. All other
+    /// names are resolved later, and their addresses checked then.
+    ///
+    /// ```
+    /// use actix_crawler::transport::AddressGuard;
+    ///
+    /// let guard = AddressGuard::default();
+    /// assert!(guard.check_url(&"http://localhost:8080/".parse()?).is_err());
+    /// assert!(guard.check_url(&"https://example.org/".parse()?).is_ok());
+    /// # Ok::<(), url::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`AddressGuard::check`].
+    pub fn check_url(&self, url: &Url) -> Result<(), RefusedAddress> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.check(address.into()),
+            Some(Host::Ipv6(address)) => self.check(address.into()),
+            _ if is_loopback(url) => self.check(Ipv4Addr::LOCALHOST.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Checks an address.

@@ -74,12 +74,12 @@ const STEP: usize = 32 << 10;
 
 /// Decodes a body chunk by chunk. The output so far is available at any time, also after an error.
 pub struct BodyDecoder {
-    layers: Vec<Layer>,
+    layers: Vec<DecodingLayer>,
     out: Output,
 }
 
 /// One coding and the output of its last step.
-struct Layer {
+struct DecodingLayer {
     coding: Coding,
     /// Created with the first byte. An empty body has no coding, whatever its head says: responses to HEAD, 204, and
     /// servers that name a coding and send nothing.
@@ -98,7 +98,7 @@ struct Output {
 impl BodyDecoder {
     /// Creates a decoder that decodes `codings` in the given order.
     pub fn new(codings: Vec<Coding>, limits: BodyLimits) -> Self {
-        let layers = codings.into_iter().map(Layer::new).collect();
+        let layers = codings.into_iter().map(DecodingLayer::new).collect();
         Self { layers, out: Output { bytes: Vec::new(), limits, began: None } }
     }
 
@@ -131,7 +131,7 @@ impl BodyDecoder {
 }
 
 /// Passes bytes through all codings to the output, step by step within the bounds.
-fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
+fn pour(layers: &mut [DecodingLayer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
     let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
     loop {
         let made = layer.step(&mut input, &out.limits)?;
@@ -147,7 +147,7 @@ fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), 
     }
 }
 
-impl Layer {
+impl DecodingLayer {
     fn new(coding: Coding) -> Self {
         Self { coding, decoder: None, made: Box::default(), bytes_in: 0, bytes_out: 0 }
     }
@@ -174,14 +174,14 @@ impl Layer {
 }
 
 impl Output {
-    fn check(&mut self, layer: &Layer) -> Result<(), FetchError> {
+    fn check(&mut self, layer: &DecodingLayer) -> Result<(), FetchError> {
         let BodyLimits { max_bytes, max_ratio, max_time, .. } = self.limits;
         let coding = layer.coding;
         if layer.bytes_out > max_bytes {
             return Err(FetchError::TooLarge(format!("over {max_bytes} bytes without its {coding} coding")));
         }
         if layer.bytes_out > RATIO_FLOOR && layer.bytes_out / u64::from(max_ratio.max(1)) > layer.bytes_in {
-            let Layer { bytes_in, bytes_out, .. } = layer;
+            let DecodingLayer { bytes_in, bytes_out, .. } = layer;
             return Err(FetchError::TooLarge(format!("{bytes_in} bytes of {coding} became {bytes_out} and more")));
         }
         let now = clock::now();

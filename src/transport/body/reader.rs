@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 
-use super::{BodyLimits, Coding, Layer, Output};
+use super::{BodyLimits, Coding, DecodingLayer, Output};
 use crate::outcome::FetchError;
 
 /// A body without its content codings, as a stream.
@@ -17,7 +17,7 @@ pub struct BodyReader {
 
 /// One coding, and what it has decoded and nobody has read.
 struct Stage {
-    layer: Layer,
+    layer: DecodingLayer,
     from: usize,
     to: usize,
     /// Whether the last step filled its buffer, so that there may be more without further input.
@@ -27,7 +27,7 @@ struct Stage {
 impl BodyReader {
     /// Reads a body in these codings, given in the order in which they are taken off.
     pub fn new(body: Bytes, codings: Vec<Coding>, limits: BodyLimits) -> Self {
-        let stage = |coding| Stage { layer: Layer::new(coding), from: 0, to: 0, is_full: false };
+        let stage = |coding| Stage { layer: DecodingLayer::new(coding), from: 0, to: 0, is_full: false };
         Self {
             body,
             stages: codings.into_iter().map(stage).collect(),

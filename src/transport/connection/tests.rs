@@ -15,7 +15,6 @@ use crate::{
     conduct::Terms,
     conducts::Conducts,
     domain::{Domain, DomainKey},
-    permit::Released,
     rate::Rate,
     request::Request,
     term::TermLength,
@@ -29,11 +28,6 @@ use crate::{
 
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-struct Nobody;
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-
 fn exchange(head: Duration) -> Rc<Exchange> {
     exchange_by(None, head)
 }
@@ -46,7 +40,7 @@ fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
 fn exchange_within(conducts: &Conducts, proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
     let now = std::time::Instant::now();
     let tenant = conducts.tenant(&DomainKey::Host);
-    let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
+    let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), Arc::new(()), now);
     let permit = tenancy.grant(now, now).unwrap();
     let target = Route { tls: false, host: "e.org".into(), port: 80, proxy };
     let deadlines = Deadlines { head, ..Deadlines::default() };
@@ -236,6 +230,6 @@ fn nothing_more_of_a_request_is_written_after_the_term() {
 fn exchange_lapsed(conducts: &Conducts) -> bool {
     let now = std::time::Instant::now();
     let tenant = conducts.tenant(&DomainKey::Host);
-    let tenancy = tenant.join(&Domain::new("f.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
+    let tenancy = tenant.join(&Domain::new("f.org"), Terms::rate(Rate::UNLIMITED), Arc::new(()), now);
     tenancy.grant(now, now).is_err()
 }

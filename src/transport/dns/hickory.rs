@@ -5,7 +5,7 @@ use std::{fmt, io, sync::Arc, thread, time::Duration};
 use hickory_resolver::{
     ResolverBuilder, TokioResolver,
     net::{DnsError, NetError, NoRecords, runtime::TokioRuntimeProvider},
-    proto::op::ResponseCode,
+    proto::{op::ResponseCode, rr::IntoName},
 };
 use tokio::{
     runtime::Builder,
@@ -83,7 +83,14 @@ async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceive
 async fn look_up(resolver: &TokioResolver, ticket: PendingLookUp) {
     // A name with a dot is absolute; only single labels use the machine's search domains.
     let name = if ticket.name().contains('.') { format!("{}.", ticket.name()) } else { ticket.name().to_owned() };
-    let answer = resolver.lookup_ip(name.as_str()).await;
+    let answer = match name.as_str().into_name() {
+        Ok(name) => resolver.lookup_ip(name).await,
+        // No name server need be asked: a part of it is longer than 63 bytes, for instance.
+        Err(error) => {
+            let not_found = NotFound { why: error.to_string().into(), cause: Cause::GivenUp };
+            return ticket.fill(Err(not_found), NEGATIVE_TTL, clock::now());
+        }
+    };
     let now = clock::now();
     match answer {
         Ok(found) => {
@@ -98,7 +105,8 @@ async fn look_up(resolver: &TokioResolver, ticket: PendingLookUp) {
     }
 }
 
-/// What an error tells of the name servers: only that a name or an address does not exist is an answer.
+/// What an error tells of the name servers: only that a name or an address does not exist is an answer. All else is none, such as
+/// a message that is cut off or cannot be read.
 fn cause(error: &NetError) -> Cause {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. }))
@@ -110,10 +118,7 @@ fn cause(error: &NetError) -> Cause {
             Some(fault) if fault.is_shortage() => Cause::Fault(fault),
             _ => Cause::Fault(LocalFault::NameServers),
         },
-        NetError::Dns(_) | NetError::Timeout | NetError::NoConnections | NetError::Busy => {
-            Cause::Fault(LocalFault::NameServers)
-        }
-        _ => Cause::Answer,
+        _ => Cause::Fault(LocalFault::NameServers),
     }
 }
 
@@ -137,10 +142,13 @@ mod tests {
     use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 
     use super::*;
-    use crate::transport::dns::{Overrides, Resolver};
+    use crate::{
+        outcome::FetchError,
+        transport::dns::{Overrides, Resolver},
+    };
 
-    /// A name server that answers 192.0.2.7 with a TTL of a day, denies names that begin with `none`, and never answers
-    /// names that begin with `slow`.
+    /// A name server that answers 192.0.2.7 with a TTL of a day, denies names that begin with `none`, never answers names that
+    /// begin with `slow`, and answers in part only for those that begin with `cut`.
     fn name_server(asked: Arc<AtomicUsize>) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -155,7 +163,19 @@ mod tests {
                 }
                 let (code, answers) = (3 * u8::from(question[1..].starts_with(b"none")), u8::from(kind == 1));
                 let mut answer = buffer[..2].to_vec();
-                answer.extend([0x81, 0x80 | code, 0, 1, 0, answers * u8::from(code == 0), 0, 0, 0, 0]);
+                let is_cut = 2 * u8::from(question[1..].starts_with(b"cut"));
+                answer.extend([
+                    0x81 | is_cut,
+                    0x80 | code,
+                    0,
+                    1,
+                    0,
+                    answers * u8::from(code + is_cut == 0),
+                    0,
+                    0,
+                    0,
+                    0,
+                ]);
                 answer.extend(question);
                 if answer[7] == 1 {
                     // The queried name, A, IN, 86,400 s, four bytes.
@@ -194,5 +214,19 @@ mod tests {
         assert!(asked.load(Ordering::SeqCst) <= 4, "A and AAAA for each of two names");
         let error = resolver.resolve("none.example", 80).await.unwrap_err().to_string();
         assert_eq!(error, "no address for `none.example`: no such host");
+    }
+
+    /// RFC 2181 §9: an answer with the bit TC is to be ignored, and asked for by TCP. Regression: where that failed too, it
+    /// counted as the name server's word that there is no such host.
+    #[tokio::test]
+    async fn an_answer_that_is_cut_off_is_none_and_a_name_that_can_be_none_is_not_asked_for() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let resolver = resolver(name_server(asked.clone()));
+        let cut = resolver.resolve("cut.example", 80).await;
+        assert!(matches!(cut, Err(FetchError::Local(LocalFault::NameServers, _))), "{cut:?}");
+        let before = asked.load(Ordering::SeqCst);
+        let too_long = resolver.resolve(&format!("{}.example", "x".repeat(64)), 80).await;
+        assert!(matches!(too_long, Err(FetchError::Dns(_))), "{too_long:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), before);
     }
 }

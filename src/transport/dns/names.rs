@@ -30,7 +30,7 @@ pub enum Cause {
     Answer,
     /// They did not answer, or could not be asked: a fault of this machine, or one of the name's own servers.
     Fault(LocalFault),
-    /// Nothing: the look-up was given up.
+    /// Nothing: the look-up was given up, or not made, since it is no name.
     GivenUp,
 }
 

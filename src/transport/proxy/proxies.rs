@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Proxy, ProxyUrl, environment::Environment, rest::Rest};
+use super::{Proxy, ProxyUrl, environment::Environment, rest::ProxyRest};
 use crate::{
     error::{Error, Result},
     outcome::FetchError,
@@ -65,7 +65,7 @@ pub struct Proxies {
     via: Rotation,
     environment: Environment,
     /// By [`Proxy::id`]. Proxies named only by single requests are not kept here: they have no alternative.
-    rests: Mutex<HashMap<u64, Rest>>,
+    rests: Mutex<HashMap<u64, ProxyRest>>,
 }
 
 /// Proxies used in rotation.
@@ -91,7 +91,7 @@ impl Proxies {
         };
         let overrides = settings.overrides.iter().map(read).collect::<Result<Vec<_>>>()?;
         let known = overrides.iter().flat_map(|(_, rotation)| rotation.proxies()).chain(via.proxies());
-        let rests = known.chain(environment.proxies()).map(|proxy| (proxy.id(), Rest::default())).collect();
+        let rests = known.chain(environment.proxies()).map(|proxy| (proxy.id(), ProxyRest::default())).collect();
         Ok(Self { overrides, via, environment, rests: Mutex::new(rests) })
     }
 

@@ -1,10 +1,10 @@
-//! Rest: how long a failed proxy is not used. Knows no clock and no network.
+//! ProxyRest: how long a failed proxy is not used. Knows no clock and no network.
 
 use std::time::{Duration, Instant};
 
 /// The consecutive failures of one proxy, and the end of its rest.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rest {
+pub struct ProxyRest {
     since: Option<Instant>,
     until: Option<Instant>,
     in_a_row: u32,
@@ -16,7 +16,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// The longest rest: a proxy that was down for an hour is tried again within ten minutes.
 const MAX_REST: Duration = Duration::from_secs(600);
 
-impl Rest {
+impl ProxyRest {
     /// Records the failure of a request that began at `began`. Requests that failed together count once.
     pub fn failed(&mut self, began: Instant, now: Instant) {
         if self.knew_at(began) {
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn rests_double_up_to_the_longest_and_a_success_ends_them() {
         let mut now = Instant::now();
-        let mut rest = Rest::default();
+        let mut rest = ProxyRest::default();
         for expected in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
             rest.failed(now, now);
             assert_eq!(rest.until(now), Some(now + expected * S));
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn requests_that_were_under_way_together_count_once() {
         let start = Instant::now();
-        let mut rest = Rest::default();
+        let mut rest = ProxyRest::default();
         rest.failed(start, start + S);
         rest.failed(start, start + 2 * S);
         assert_eq!(rest.until(start + 2 * S), Some(start + 6 * S));

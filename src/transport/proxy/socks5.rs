@@ -55,8 +55,8 @@ pub async fn negotiate(stream: &mut dyn Stream, proxy: &Proxy, destination: &Des
         Some(_) => &[VERSION, 2, NO_AUTHENTICATION, NAME_AND_PASSWORD],
         None => &[VERSION, 1, NO_AUTHENTICATION],
     };
-    say(stream, methods).await?;
-    match (hear(stream).await?, &proxy.credentials) {
+    send(stream, methods).await?;
+    match (receive(stream).await?, &proxy.credentials) {
         ([VERSION, NO_AUTHENTICATION], _) => {}
         ([VERSION, NAME_AND_PASSWORD], Some(credentials)) => authenticate(stream, credentials).await?,
         ([VERSION, 0xff], Some(_)) => return Err(fault("it takes no name and password")),
@@ -64,8 +64,8 @@ pub async fn negotiate(stream: &mut dyn Stream, proxy: &Proxy, destination: &Des
         ([VERSION, _], _) => return Err(fault("it chose a way to log in that was not offered")),
         _ => return Err(fault("it does not speak SOCKS 5")),
     }
-    say(stream, &request).await?;
-    let [version, reply, _, kind] = hear(stream).await?;
+    send(stream, &request).await?;
+    let [version, reply, _, kind] = receive(stream).await?;
     if version != VERSION {
         return Err(fault("it does not speak SOCKS 5"));
     }
@@ -73,7 +73,7 @@ pub async fn negotiate(stream: &mut dyn Stream, proxy: &Proxy, destination: &Des
     // The bound address is not needed, but has to be read.
     let length = match kind {
         1 => 4,
-        3 => usize::from(hear::<1>(stream).await?[0]),
+        3 => usize::from(receive::<1>(stream).await?[0]),
         4 => 16,
         _ => return Err(fault("it answers with a kind of address that does not exist")),
     };
@@ -90,8 +90,8 @@ async fn authenticate(stream: &mut dyn Stream, credentials: &Basic) -> Result<()
         request.push(length);
         request.extend_from_slice(part.as_bytes());
     }
-    say(stream, &request).await?;
-    match hear(stream).await? {
+    send(stream, &request).await?;
+    match receive(stream).await? {
         [_, 0] => Ok(()),
         _ => Err(fault("it refuses the credentials")),
     }
@@ -147,12 +147,12 @@ fn fault(why: &str) -> Socks5Error {
     Socks5Error::Proxy(why.to_owned())
 }
 
-async fn say(stream: &mut dyn Stream, bytes: &[u8]) -> io::Result<()> {
+async fn send(stream: &mut dyn Stream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.flush().await
 }
 
-async fn hear<const N: usize>(stream: &mut dyn Stream) -> io::Result<[u8; N]> {
+async fn receive<const N: usize>(stream: &mut dyn Stream) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes).await?;
     Ok(bytes)

@@ -27,7 +27,7 @@ use self::{
     link::{Commit, Link, Parameter},
     rows::{Rows, part_of, signed, to_json},
     schema::CrawlPlace,
-    sharing::{Known, Said},
+    sharing::{NodeView, Said},
 };
 use super::super::{
     durable::StoredRobotsFile,
@@ -53,7 +53,7 @@ pub(crate) struct PostgresStore {
     link: Link,
     live: RefCell<Option<Connection>>,
     commits: Cell<i64>,
-    known: RefCell<Known>,
+    known: RefCell<NodeView>,
     /// Whether a commit came after the crawl had ended: nothing more is stored.
     has_ended: Cell<bool>,
     /// What ends the membership, after everything else of this was dropped.
@@ -88,7 +88,7 @@ impl PostgresStore {
         let background = Background::new().map_err(Error::Start)?;
         let (link, mut live) = (Link::new(place, term, joined.session), None);
         let commits = background.block_on(link.commits(&mut live))?;
-        let known = RefCell::new(Known::new(joined));
+        let known = RefCell::new(NodeView::new(joined));
         let (live, commits, has_ended) = (RefCell::new(live), Cell::new(commits), Cell::new(false));
         Ok(Self { background, link, live, commits, known, has_ended, member: None })
     }

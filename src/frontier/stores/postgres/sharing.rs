@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// What a node knows of the others, and what it has told its frontier of them.
-pub(super) struct Known {
+pub(super) struct NodeView {
     /// The parts that the frontier knows to be its own.
     held: PartSet,
     /// Those of them that should be another's.
@@ -71,7 +71,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// its end.
 const DRAWN_PART: i64 = 2;
 
-impl Known {
+impl NodeView {
     /// Begins to know others.
     pub fn new(Joined { ends, stops, look_interval, joins_others, .. }: Joined) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl Said {
 ///
 /// # Errors
 /// As [`Link::rows`], or others have found this node dead.
-pub(super) async fn look(link: &Link, live: &mut Option<Connection>, known: &mut Known) -> Result<Look> {
+pub(super) async fn look(link: &Link, live: &mut Option<Connection>, known: &mut NodeView) -> Result<Look> {
     let mut tries = Tries::begin();
     loop {
         match try_look(link, live, known).await {
@@ -157,7 +157,7 @@ pub(super) async fn look(link: &Link, live: &mut Option<Connection>, known: &mut
     }
 }
 
-async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known) -> StdResult<Look, Failed> {
+async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut NodeView) -> StdResult<Look, Failed> {
     let client = link.client(live).await?;
     if known.is_hungry {
         let drawn = draw(client, link.session(), known.limits).await?;
@@ -188,7 +188,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known)
 }
 
 /// Reads what people have asked for, and what is used of the limits. Tells whether anything has changed.
-async fn read_control(client: &Client, session: i64, known: &mut Known) -> StdResult<bool, Failed> {
+async fn read_control(client: &Client, session: i64, known: &mut NodeView) -> StdResult<bool, Failed> {
     let sql = "SELECT ends, stops, paused, crawl.pages + used.pages, crawl.requests + used.requests, \
                coalesce(own.pages_drawn, 0), coalesce(own.requests_drawn, 0), used.are_hungry, used.machines \
                FROM crawl, (SELECT coalesce(sum(pages), 0)::bigint AS pages, coalesce(sum(requests), 0)::bigint AS requests, \
@@ -270,7 +270,7 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
 ///
 /// The row of this node stays locked until the end, so nobody finds it dead meanwhile. What it has taken without hearing of it, it
 /// finds as its own the next time.
-async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> StdResult<(), Failed> {
+async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
     let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' FOR UPDATE";
     if transaction.query_typed(sql, &[(&session, Type::INT8)]).await?.is_empty() {
@@ -389,7 +389,7 @@ async fn read_gained(client: &Client, numbers: u64, gained: &PartSet) -> StdResu
 /// draw in a year, four in a second.
 const BLOCK_BITS: u32 = 40;
 
-async fn read_inbox(client: &Client, known: &mut Known) -> StdResult<(), Failed> {
+async fn read_inbox(client: &Client, known: &mut NodeView) -> StdResult<(), Failed> {
     let room = MAX_HANDED.saturating_sub(known.handed.len());
     if room == 0 || known.held.is_empty() {
         return Ok(());
@@ -418,7 +418,7 @@ fn arrived_in(row: &Row) -> StdResult<Arrived, Failed> {
 }
 
 /// Reads which hosts have come into the scope. A transaction that was open when this was last read may have added some since.
-async fn read_included(client: &Client, known: &mut Known) -> StdResult<Vec<Url>, Failed> {
+async fn read_included(client: &Client, known: &mut NodeView) -> StdResult<Vec<Url>, Failed> {
     let horizon = client.query_typed("SELECT pg_snapshot_xmin(pg_current_snapshot())::text", &[]).await?;
     let horizon: Option<String> = horizon.first().map(|row| row.try_get(0)).transpose()?;
     let sql = "SELECT url FROM included WHERE added >= coalesce($1, '0')::text::xid8";

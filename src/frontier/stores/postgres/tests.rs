@@ -190,19 +190,24 @@ fn waiting(domain: &str, requests: u64) -> Batch {
     Batch { waiting: [(Domain::new(domain), requests)].into(), ..Batch::default() }
 }
 
+/// Returns a domain that is to be the second node's while both live.
+fn domain_that_falls_to(second: &PostgresStore, first: &PostgresStore) -> Domain {
+    let live = [first.link.session(), second.link.session()];
+    let is_wanted = |domain: &Domain| owner_of(Part::of(domain), &live) == Some(live[1]);
+    (0..).map(|number| Domain::new(&format!("e{number}.org"))).find(is_wanted).unwrap()
+}
+
 /// It once stayed given up for ever, with all that waited in it.
 #[test]
 fn a_part_that_comes_back_before_its_loss_was_told_is_lost_first_and_then_gained() {
     let database = Database::new();
     database.begin();
     let (first, second) = (database.take_over(), database.join());
-    let live = [first.link.session(), second.link.session()];
-    let is_wanted = |domain: &Domain| owner_of(Part::of(domain), &live) == Some(live[1]);
-    let domain = (0..).map(|number| Domain::new(&format!("e{number}.org"))).find(is_wanted).unwrap();
+    let domain = domain_that_falls_to(&second, &first);
     let part = Part::of(&domain);
     let released = ToOthers { released: vec![part], ..ToOthers::default() };
     first.apply(Batch { to_others: released, ..waiting(domain.as_str(), 7) }).unwrap();
-    database.sql(&format!("UPDATE node SET state = 'left' WHERE session = {}", live[1]));
+    database.sql(&format!("UPDATE node SET state = 'left' WHERE session = {}", second.link.session()));
     std::thread::sleep(Duration::from_millis(10));
     let look = first.look().unwrap();
     assert!(!look.held.contains(part) && look.lost.contains(part));
@@ -216,9 +221,7 @@ fn a_part_goes_over_by_a_commit_of_its_owner_and_whoever_has_it_not_writes_nothi
     let database = Database::new();
     database.begin();
     let (first, second) = (database.take_over(), database.join());
-    let live = [first.link.session(), second.link.session()];
-    let is_wanted = |domain: &Domain| owner_of(Part::of(domain), &live) == Some(live[1]);
-    let domain = (0..).map(|number| Domain::new(&format!("e{number}.org"))).find(is_wanted).unwrap();
+    let domain = domain_that_falls_to(&second, &first);
     let (part, name) = (Part::of(&domain), domain.as_str());
     first.apply(waiting(name, 7)).unwrap();
     assert!(!second.look().unwrap().held.contains(part), "its owner has it");

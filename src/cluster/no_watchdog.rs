@@ -1,11 +1,11 @@
-//! Killer, on systems without such a timer: a process that is stopped between the check of its term and a write may write late.
+//! Watchdog, on systems without such a timer: a process that is stopped between the check of its term and a write may write late.
 
 use std::io;
 
 use crate::term::TermLength;
 
 /// Ends nothing.
-pub(super) struct Killer;
+pub(super) struct Watchdog;
 
 /// An instant of a clock that nobody reads.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl BootTime {
 }
 
 #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same face as on Linux")]
-impl Killer {
+impl Watchdog {
     /// Creates nothing.
     pub fn new() -> io::Result<Self> {
         Ok(Self)

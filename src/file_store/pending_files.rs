@@ -1,5 +1,5 @@
-//! FileDesk: who waits for which file. A file that several items want is requested once, and each gets the result. Knows no
-//! engine and no network.
+//! PendingFiles: who waits for which file. A file that several items want is requested once, and each gets the
+//! result. Knows no engine and no network.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use crate::{
 
 /// The files of one crawl that are waited for, and those that ended last.
 #[derive(Default)]
-pub struct FileDesk {
+pub struct PendingFiles {
     state: Mutex<State>,
     waiting_pages: AtomicUsize,
 }
@@ -49,7 +49,7 @@ struct Pending {
 }
 
 /// The answer to who asks for a file.
-pub enum Asked {
+pub enum AskOutcome {
     /// It has ended.
     Ended(Box<File>),
     /// It is being requested.
@@ -61,36 +61,36 @@ pub enum Asked {
 }
 
 /// A page that waits for its files.
-pub struct WaitingPage(Arc<FileDesk>);
+pub struct WaitingPage(Arc<PendingFiles>);
 
 /// The most ended files that are remembered (5 MB): a file that was there is in the index also after that, and one that
 /// failed is asked for again.
 const MAX_ENDED: usize = 10_000;
 
-impl FileDesk {
+impl PendingFiles {
     /// Asks for a file. `known` is what the index has of it.
-    pub fn ask(&self, wanted: &Arc<Wanted>, known: Option<Entry>, now: Instant) -> Asked {
+    pub fn ask(&self, wanted: &Arc<Wanted>, known: Option<Entry>, now: Instant) -> AskOutcome {
         let mut state = self.state();
         if state.is_closed {
-            return Asked::Closed;
+            return AskOutcome::Closed;
         }
         if let Some(file) = state.ended_lately(wanted, now) {
-            return Asked::Ended(file.clone().into());
+            return AskOutcome::Ended(file.clone().into());
         }
         let (asker, answer) = oneshot::channel();
         let id = state.ids.get(wanted).copied();
         if let Some(pending) = id.and_then(|id| state.pending.get_mut(&id)) {
             pending.askers.push(asker);
-            return Asked::Waits(answer);
+            return AskOutcome::Waits(answer);
         }
         let id = SubmissionId(fastrand::u64(..));
         state.ids.insert(wanted.clone(), id);
         state.pending.insert(id, Pending { wanted: wanted.clone(), known, file: None, askers: vec![asker] });
-        Asked::New(id, answer)
+        AskOutcome::New(id, answer)
     }
 
     /// Returns what becomes of a file that is waited for or has just ended; `None` if it must be looked for.
-    pub fn join(&self, wanted: &Arc<Wanted>, now: Instant) -> Option<Asked> {
+    pub fn join(&self, wanted: &Arc<Wanted>, now: Instant) -> Option<AskOutcome> {
         let is_known = {
             let state = self.state();
             state.is_closed || state.ended_lately(wanted, now).is_some() || state.ids.contains_key(wanted)
@@ -133,7 +133,7 @@ impl Drop for WaitingPage {
     }
 }
 
-impl SubmissionEnds for FileDesk {
+impl SubmissionEnds for PendingFiles {
     fn ended(&self, id: SubmissionId, end: SubmissionEnd) {
         let mut state = self.state();
         let Some(Pending { wanted, file, askers, .. }) = state.pending.remove(&id) else { return };
@@ -192,9 +192,9 @@ impl State {
 }
 
 /// Tells of an end to those who wait for pages and to those who wait for files: an ID is known to one of them.
-pub struct Both(pub Arc<dyn SubmissionEnds>, pub Arc<FileDesk>);
+pub struct PagesAndFiles(pub Arc<dyn SubmissionEnds>, pub Arc<PendingFiles>);
 
-impl SubmissionEnds for Both {
+impl SubmissionEnds for PagesAndFiles {
     fn ended(&self, id: SubmissionId, end: SubmissionEnd) {
         if self.1.wanted(id).is_some() { self.1.ended(id, end) } else { self.0.ended(id, end) }
     }
@@ -224,39 +224,39 @@ mod tests {
 
     #[test]
     fn a_file_is_requested_once_and_all_who_ask_get_it() {
-        let desk = FileDesk::default();
+        let files = PendingFiles::default();
         let file = wanted("http://a.test/1");
-        let Asked::New(id, mut first) = desk.ask(&file, None, clock::now()) else { panic!("not new") };
-        let Some(Asked::Waits(mut second)) = desk.join(&file, clock::now()) else { panic!("not joined") };
-        assert!(desk.join(&wanted("http://a.test/2"), clock::now()).is_none());
+        let AskOutcome::New(id, mut first) = files.ask(&file, None, clock::now()) else { panic!("not new") };
+        let Some(AskOutcome::Waits(mut second)) = files.join(&file, clock::now()) else { panic!("not joined") };
+        assert!(files.join(&wanted("http://a.test/2"), clock::now()).is_none());
         let mut read = File::at(file.url.clone());
         read.status = FileStatus::Downloaded;
-        desk.keep(id, read.clone());
+        files.keep(id, read.clone());
         assert!(first.try_recv().is_err(), "its request is not settled");
-        desk.ended(id, SubmissionEnd::Read);
+        files.ended(id, SubmissionEnd::Read);
         assert_eq!((first.try_recv().unwrap(), second.try_recv().unwrap()), (read.clone(), read.clone()));
-        assert!(matches!(desk.ask(&file, None, clock::now()), Asked::Ended(known) if *known == read));
+        assert!(matches!(files.ask(&file, None, clock::now()), AskOutcome::Ended(known) if *known == read));
     }
 
     #[test]
     fn what_failed_is_not_asked_for_again_and_says_why() {
-        let desk = FileDesk::default();
+        let files = PendingFiles::default();
         let file = wanted("http://a.test/1");
-        let Asked::New(id, mut answer) = desk.ask(&file, None, clock::now()) else { panic!("not new") };
-        desk.ended(id, SubmissionEnd::Failed(Outcome::Status(404)));
+        let AskOutcome::New(id, mut answer) = files.ask(&file, None, clock::now()) else { panic!("not new") };
+        files.ended(id, SubmissionEnd::Failed(Outcome::Status(404)));
         let failed = answer.try_recv().unwrap();
         assert_eq!((failed.status, failed.error.as_deref()), (FileStatus::Failed, Some("status: 404")));
-        assert!(matches!(desk.join(&file, clock::now()), Some(Asked::Ended(_))));
+        assert!(matches!(files.join(&file, clock::now()), Some(AskOutcome::Ended(_))));
     }
 
     #[test]
     fn who_waits_when_the_crawl_stops_hears_of_it() {
-        let desk = FileDesk::default();
-        let Asked::New(_, mut answer) = desk.ask(&wanted("http://a.test/1"), None, clock::now()) else {
+        let files = PendingFiles::default();
+        let AskOutcome::New(_, mut answer) = files.ask(&wanted("http://a.test/1"), None, clock::now()) else {
             panic!("not new")
         };
-        desk.stopping();
+        files.stopping();
         assert_eq!(answer.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
-        assert!(matches!(desk.ask(&wanted("http://a.test/2"), None, clock::now()), Asked::Closed));
+        assert!(matches!(files.ask(&wanted("http://a.test/2"), None, clock::now()), AskOutcome::Closed));
     }
 }

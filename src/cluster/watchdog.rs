@@ -1,4 +1,4 @@
-//! Killer: a timer of the system that ends this process when its term has lapsed, whatever it is doing then. Knows no
+//! Watchdog: a timer of the system that ends this process when its term has lapsed, whatever it is doing then. Knows no
 //! database.
 
 use std::{io, time::Duration};
@@ -17,7 +17,7 @@ use crate::term::TermLength;
 ///
 /// A process may be stopped, frozen or put to sleep between the check of its term and a write. When it is continued, it
 /// would do that write late. The timer's signal is pending by then, and ends the process before its next instruction.
-pub(super) struct Killer(Timer);
+pub(super) struct Watchdog(Timer);
 
 /// An instant of the timer's clock.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl BootTime {
     }
 }
 
-impl Killer {
+impl Watchdog {
     /// Creates a timer that is not set.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Refused: counts the refusals of each waiting request, to find one that its domain refuses while it answers others.
+//! RefusedRequests: counts the refusals of each waiting request, to find one that its domain refuses while it answers others.
 //! Knows no conduct and no queues.
 
 use hashbrown::{HashMap, hash_map::EntryRef};
@@ -7,7 +7,7 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// The refusals of requests that wait for another attempt. It is in memory only: a later process counts anew.
 #[derive(Default)]
-pub struct Refused {
+pub struct RefusedRequests {
     domains: HashMap<Domain, HashMap<Fingerprint, u8>>,
     requests: usize,
 }
@@ -15,7 +15,7 @@ pub struct Refused {
 /// The most requests whose refusals are counted (1 MB); beyond it, all are counted anew.
 const MAX_COUNTED: usize = 10_000;
 
-impl Refused {
+impl RefusedRequests {
     /// Returns how often a request was refused so far.
     pub fn count(&self, domain: &Domain, request: &Request) -> u8 {
         // Most domains never refuse, so few fingerprints are made.
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn refusals_count_until_the_request_or_its_domain_is_over() {
-        let (mut refused, a) = (Refused::default(), Domain::new("a.org"));
+        let (mut refused, a) = (RefusedRequests::default(), Domain::new("a.org"));
         let [one, other] = ["http://a.org/1", "http://a.org/2"].map(|url| Request::parse(url).unwrap());
         for request in [&one, &one, &other] {
             refused.note(&a, request);

@@ -1,4 +1,4 @@
-//! Silence: how long another process has not renewed its term. Knows no clock of another machine.
+//! HeartbeatWatch: how long another process has not renewed its term. Knows no clock of another machine.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use super::TermLength;
 /// A sign is seen after it was given, and it is given after the renewal was asked for: so the wait begins too late, never too
 /// early.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Silence {
+pub(crate) struct HeartbeatWatch {
     beat: i64,
     since: Instant,
 }
 
 #[cfg_attr(not(any(test, feature = "cluster")), expect(dead_code, reason = "only nodes of a cluster have bounds"))]
-impl Silence {
+impl HeartbeatWatch {
     /// Begins with a sign that was read after `now`.
     pub fn new(beat: i64, now: Instant) -> Self {
         Self { beat, since: now }

@@ -1,4 +1,4 @@
-//! Turns: the order of tenants that wait for one domain, or for places in flight. Knows no limits.
+//! TenantQueue: the order of tenants that wait for one domain, or for places in flight. Knows no limits.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use crate::conduct::throttle::Refusal;
 
 /// The refused tenants, the longest wait first. With a single tenant it stays empty.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub struct TenantQueue {
     waiting: VecDeque<Waiting>,
 }
 
@@ -25,7 +25,7 @@ struct Waiting {
 /// without work never does.
 const LAPSE: Duration = Duration::from_millis(50);
 
-impl Turns {
+impl TenantQueue {
     /// Tells whether a tenant may ask for a slot now: no one waits, or it has waited longest.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Turns {
             return Ok(());
         }
         // Always an instant: the other tenant may never ask, and then no notification would come.
-        let refusal = Refusal::Turn(first.due.map_or(now, |due| due.max(now)) + LAPSE);
+        let refusal = Refusal::OtherTenant(first.due.map_or(now, |due| due.max(now)) + LAPSE);
         if !self.waits(tenant) {
             self.waiting.push_back(Waiting { tenant, due: None });
         }

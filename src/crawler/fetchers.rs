@@ -1,4 +1,4 @@
-//! Team: what the fetchers of a crawl share, and how each is started, first and after a panic.
+//! Fetchers: what the fetchers of a crawl share, and how each is started, first and after a panic.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::{
         item_files::FilesContext,
         offload::Offload,
         permits::DomainPermits,
-        pool::Hire,
+        pool::FetcherFactory,
         readers::{page::PageRules, sitemap::SitemapSettings},
         stack::FetchStack,
         turn_end::TurnEnd,
     },
-    file_store::{FileStore, desk::FileDesk},
+    file_store::{FileStore, pending_files::PendingFiles},
     pipeline::Supervisor,
     politeness::Politeness,
     retry::Retry,
@@ -31,7 +31,7 @@ use crate::{
 pub(super) type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 
 /// What every fetcher of the crawl shares.
-pub(super) struct Team<S: Spider> {
+pub(super) struct FetcherParts<S: Spider> {
     pub rules: Arc<PageRules<S>>,
     pub pipelines: Pipelines<S>,
     pub offload: Offload,
@@ -44,16 +44,16 @@ pub(super) struct Team<S: Spider> {
     pub robots_token: Arc<str>,
     pub submissions: Arc<Submissions<S::Item>>,
     pub sitemaps: Arc<SitemapSettings>,
-    pub files: TeamFiles,
+    pub files: FileParts,
 }
 
 /// What the fetchers need for files.
 #[derive(Clone)]
-pub(super) struct TeamFiles {
+pub(super) struct FileParts {
     /// The folder, if there is one.
     pub store: Option<FileStore>,
     /// Who waits for what.
-    pub desk: Arc<FileDesk>,
+    pub pending: Arc<PendingFiles>,
 }
 
 /// Who hears from the fetchers: the scheduler.
@@ -74,7 +74,7 @@ impl Reports {
     }
 }
 
-impl<S: Spider> Clone for Team<S> {
+impl<S: Spider> Clone for FetcherParts<S> {
     fn clone(&self) -> Self {
         Self {
             rules: self.rules.clone(),
@@ -96,12 +96,12 @@ impl<S: Spider> Clone for Team<S> {
 /// Returns the function that starts a fetcher on its arbiter, first and after a panic. The first one has that of the
 /// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads. Where
 /// code of a user's own may block it, it has a thread of its own, so that the other fetchers still get permits.
-pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
+pub(super) fn factory<S: Spider>(parts: FetcherParts<S>, reports: Reports) -> FetcherFactory {
     Box::new(move |number| {
-        let (team, reports) = (team.clone(), reports.clone());
-        let arbiter = if number == 0 && !team.blocks_fetchers { OwnArbiter::shared() } else { OwnArbiter::new() };
+        let (parts, reports) = (parts.clone(), reports.clone());
+        let arbiter = if number == 0 && !parts.blocks_fetchers { OwnArbiter::shared() } else { OwnArbiter::new() };
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team {
+            let FetcherParts {
                 rules,
                 pipelines,
                 offload,
@@ -113,8 +113,8 @@ pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
                 robots_token,
                 submissions,
                 sitemaps,
-                files: TeamFiles { store, desk },
-            } = team;
+                files: FileParts { store, pending },
+            } = parts;
             let Reports { fetched, listed, files_asked } = reports;
             let fetch = fetch.build();
             let domain_key = politeness.borrow().domain_key.clone();
@@ -130,7 +130,7 @@ pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
                 robots_token,
                 sitemaps,
                 submissions,
-                files: FilesContext { store, desk, asked: files_asked },
+                files: FilesContext { store, pending, asked: files_asked },
                 listed,
             };
             Fetcher::new(context, fetched)
