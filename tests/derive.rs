@@ -115,12 +115,15 @@ fn errors_name_the_struct_the_field_and_what_is_wrong() {
     let message = |html: &str| Card::extract(&page(html)).unwrap_err().to_string();
     let without = |part: &str, other: &str| message(&CARD.replace(part, other));
     assert_eq!(without("h2", "h3"), "`name` of `Card`: no element matches `h2` within <html>");
-    assert_eq!(without("3,50", "ask"), "`price` of `Card`: `ask €` of <b class=\"price\"> is not one number");
-    assert_eq!(without("href", "name"), "`link` of `Card`: <a> has no attribute `href`");
-    assert_eq!(without("href=tea", "href=//["), "`link` of `Card`: `//[` of <a> is not a URL");
+    assert_eq!(
+        without("3,50", "ask"),
+        "`price` of `Card` (`.price`): `ask €` of <b class=\"price\"> is not one number"
+    );
+    assert_eq!(without("href", "name"), "`link` of `Card` (`a`): <a> has no attribute `href`");
+    assert_eq!(without("href=tea", "href=//["), "`link` of `Card` (`a`): `//[` of <a> is not a URL");
     assert_eq!(
         without("3 x 4", "3 by 4"),
-        "`size` of `Card`: `3 by 4` of <u class=\"size\"> cannot be parsed: it has no `x`"
+        "`size` of `Card` (`.size`): `3 by 4` of <u class=\"size\"> cannot be parsed: it has no `x`"
     );
     let error = Card::all(&page("<div class=card>"), ".card").unwrap_err();
     assert!(matches!(error, SelectorError::Field { field: "name", of: "Card", .. }));
@@ -169,6 +172,28 @@ fn structs_in_a_hostile_page_are_bounded() {
     let message = Thread::extract(&page(&deep)).unwrap_err().to_string();
     assert!(message.contains("structs"), "{message}");
     assert!(message.len() < 5_000, "{}", message.len());
+}
+
+/// Regression: each repeated the text of all elements within it.
+#[test]
+fn the_texts_of_elements_within_each_other_are_bounded() {
+    #[derive(Debug, Extract)]
+    struct Cards {
+        #[extract(css = ".card")]
+        texts: Vec<String>,
+    }
+    #[derive(Debug, Extract)]
+    struct Whole {
+        #[extract(html)]
+        _html: String,
+    }
+    let nested = |times: usize| page(&format!("{}{}", "<div class=card>".repeat(times), "some text ".repeat(20_000)));
+    assert_eq!(Cards::extract(&nested(10)).unwrap().texts.len(), 10);
+    assert_eq!(Whole::all(&nested(10), ".card").unwrap().len(), 10);
+    let message = Cards::extract(&nested(400)).unwrap_err().to_string();
+    assert!(message.starts_with("`texts` of `Cards` (`.card`): what is read is more than 16 times"), "{message}");
+    let message = Whole::all(&nested(400), ".card").unwrap_err().to_string();
+    assert!(message.starts_with("`_html` of `Whole`: what is read is more than 16 times"), "{message}");
 }
 
 #[derive(Debug, PartialEq, Extract)]
@@ -223,11 +248,14 @@ fn json_is_read_from_responses_from_linked_data_and_from_scripts() {
 
     let api = Response::json_text("https://e.org/", r#"{"price": 3, "available": "yes"}"#);
     let message = Offer::extract(&api).unwrap_err().to_string();
-    assert_eq!(message, "`available` of `Offer`: `yes` of the JSON is neither `true` nor `false`");
+    assert_eq!(message, "`available` of `Offer` (`/available`): `yes` of the JSON is neither `true` nor `false`");
     assert_eq!(Offer::extract(&json!({"price": 3})).unwrap().price, 3.0);
     let message = |value: &Value| Offer::extract(value).unwrap_err().to_string();
     assert_eq!(message(&json!({})), "`price` of `Offer`: the JSON has no value at `/price`");
-    assert_eq!(message(&json!({"price": [1, 2]})), "`price` of `Offer`: `[… 2 values]` of the JSON is no text");
+    assert_eq!(
+        message(&json!({"price": [1, 2]})),
+        "`price` of `Offer` (`/price`): `[… 2 values]` of the JSON is no text"
+    );
     let no_json = Offer::extract(&page("<p>")).unwrap_err().to_string();
     assert!(no_json.contains("the page is none"), "{no_json}");
 }

@@ -421,6 +421,21 @@ fn a_page_that_nests_without_end_is_cut_and_says_so() {
     assert!((500..=512).contains(&document.select("div").unwrap().len()), "browsers stop at 512");
 }
 
+/// Regression: 512 elements within each other repeated the text of a page 512 times, which was five gigabytes of one of ten
+/// megabytes.
+#[test]
+fn elements_within_each_other_do_not_repeat_the_text_of_a_page_without_end() {
+    let nested = |times: usize| page(&format!("{}{}", "<div class=c>".repeat(times), "some text ".repeat(20_000)));
+    assert_eq!(nested(10).texts_of(".c").unwrap().len(), 10);
+    let hostile = nested(400);
+    let message = hostile.texts_of(".c").unwrap_err().to_string();
+    assert!(message.contains("16 times as long as the page") && message.contains("within each other"), "{message}");
+    assert_eq!(hostile.select(".c").unwrap().len(), 400, "the elements themselves cost nothing");
+    // However short a page is, its few elements may be within each other.
+    let short = format!("{}text", "<p><b class=c><i class=c><u class=c>".repeat(100));
+    assert!(page(&short).texts_of(".c").unwrap().len() > 100);
+}
+
 #[test]
 fn json_and_state_are_typed() {
     #[derive(serde::Deserialize, PartialEq, Debug)]

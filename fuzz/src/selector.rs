@@ -32,7 +32,7 @@ fn ask(page: &Document, json: &Value, choice: u8, text: &str) {
         1 => {
             if let Some(value) = shown(page.xpath(text)) {
                 let _ = (value.number(), value.is_true(), value.text().map(|text| text.len()));
-                assert!(value.texts().len() <= 512 && value.elements().len() <= 64);
+                assert!(value.texts().is_ok_and(|texts| texts.len() <= 512) && value.elements().len() <= 64);
             }
         }
         2 => {

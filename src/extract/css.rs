@@ -34,6 +34,12 @@ impl Css {
         Self { text, compiled: OnceLock::new() }
     }
 
+    /// Returns the text.
+    #[cfg(feature = "derive")]
+    pub(super) const fn text(&self) -> &'static str {
+        self.text
+    }
+
     /// Tells whether the text is a selector, for a test.
     ///
     /// # Errors

@@ -115,6 +115,7 @@ impl Feed {
     pub fn parse(text: &str, base: &Url) -> Result<Self, FeedError> {
         let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         let text = if text.starts_with('{') { Cow::Borrowed(text) } else { undeclared(text)? };
+        let text = in_newest_format(&text).map_or(text, Cow::Owned);
         let feed = parser::Builder::new().base_uri(Some(base)).build().parse(text.as_bytes());
         let feed = feed.map_err(|error| FeedError::NotAFeed(error.to_string()))?;
         let kind = match feed.feed_type {
@@ -220,6 +221,52 @@ fn undeclared(text: &str) -> Result<Cow<'_, str>, FeedError> {
     Ok(if kept.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(kept + rest) })
 }
 
+/// The versions of RSS that feed-rs knows. All others say the same by the same elements.
+const VERSIONS: [&str; 4] = ["2.0", "0.92", "0.91", ""];
+
+/// The namespace of Atom 0.3.
+const ATOM_0_3: &str = "http://purl.org/atom/ns#";
+
+/// What Atom 0.3 calls otherwise.
+const RENAMED: [(&str, &str); 3] = [("issued", "published"), ("modified", "updated"), ("tagline", "subtitle")];
+
+/// Returns a feed in a format that feed-rs does not know in one that it does: RSS without a version, with a rare one, or with a
+/// namespace of its own, as RSS 2.0, and Atom 0.3 as Atom. Of these it would read nothing, or no entries. `None` for others.
+fn in_newest_format(text: &str) -> Option<String> {
+    let mut xml = Reader::from_str(text);
+    xml.config_mut().allow_dangling_amp = true;
+    let root = loop {
+        match xml.read_event() {
+            Ok(Event::Start(root)) => break root,
+            Ok(Event::Empty(_) | Event::Eof) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    };
+    let inside: &str = &root;
+    if inside.contains(ATOM_0_3) {
+        let atom = text.replace(ATOM_0_3, "http://www.w3.org/2005/Atom");
+        let renamed = RENAMED.iter().fold(atom, |atom, (old, new)| {
+            atom.replace(&format!("<{old}>"), &format!("<{new}>")).replace(&format!("</{old}>"), &format!("</{new}>"))
+        });
+        return Some(renamed);
+    }
+    let attributes: Vec<_> = root.attributes().with_checks(false).filter_map(Result::ok).collect();
+    let value_of = |name: &str| attributes.iter().find(|attribute| attribute.key.as_ref() == name);
+    let has_version = value_of("version").is_some_and(|version| VERSIONS.contains(&&*version.value));
+    if root.name().as_ref() != "rss" || (has_version && value_of("xmlns").is_none()) {
+        return None;
+    }
+    let end = usize::try_from(xml.buffer_position()).unwrap_or_default();
+    // Beside what is in the tag there are its brackets.
+    let (before, _) = text.split_at_checked(end.checked_sub(inside.len() + 2)?)?;
+    let mut newest = format!("{before}<rss version=\"2.0\"");
+    for attribute in attributes.iter().filter(|attribute| !matches!(attribute.key.as_ref(), "version" | "xmlns")) {
+        newest.extend([" ", attribute.key.as_ref(), "=\"", &attribute.value.replace('"', "&quot;"), "\""]);
+    }
+    newest.extend([">", text.get(end..).unwrap_or_default()]);
+    Some(newest)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -295,6 +342,30 @@ mod tests {
         }
         let code = format!("<rss version='2.0'><channel><title><![CDATA[{decl}]]></title></channel></rss>");
         assert_eq!(parse(&code).unwrap().title.as_deref(), Some(decl));
+    }
+
+    /// Regression: the first ones were no feeds, and those with a namespace had no entries, without an error.
+    #[test]
+    fn feeds_of_older_formats_are_read_too() {
+        let item = "<channel><title>T</title><item><title>Tea</title><link>/tea</link></item></channel></rss>";
+        for root in [
+            "<rss>",
+            "<rss version='0.93'>",
+            "<!-- RSS --><rss version='2.01' xmlns:itunes='http://www.itunes.com/DTDs/Podcast-1.0.dtd'>",
+            "<rss version='2.0' xmlns='http://backend.userland.com/rss2'>",
+            "<rss xml:lang='\"'>",
+        ] {
+            let entry = first(&format!("{root}{item}"));
+            assert_eq!((entry.title.as_deref(), urls(&entry)), (Some("Tea"), vec!["https://e.org/tea"]), "{root}");
+        }
+        let atom = "<feed version='0.3' xmlns='http://purl.org/atom/ns#'><title>T</title><tagline>What</tagline>
+            <entry><title type='text/html' mode='escaped'>Tea</title><link rel='alternate' href='/tea'/><id>7</id>
+            <issued>2026-02-01T10:00:00Z</issued><modified>2026-02-01T10:00:01Z</modified></entry></feed>";
+        let (feed, entry) = (parse(atom).unwrap(), first(atom));
+        assert_eq!((feed.description.as_deref(), entry.title.as_deref()), (Some("What"), Some("Tea")));
+        assert_eq!(urls(&entry), ["https://e.org/tea"]);
+        assert_eq!(entry.published.map(|time| time + Duration::from_secs(1)), entry.updated);
+        assert!(entry.updated.is_some());
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Element<'_> {
 
 impl Document {
     /// Returns the JSON that the page's scripts have under this name: the content of `<script id=NAME>`, or what is assigned
-    /// in `window.NAME = {…}`, `var NAME = JSON.parse("…")`, `window["NAME"] = …`.
+    /// in `window.NAME = {…}`, `var NAME = JSON.parse("…")` with any quotes, `window["NAME"] = …`.
     ///
     /// ```
     /// use actix_crawler::extract::Document;
@@ -81,22 +81,65 @@ fn values_of<'s>(script: &'s str, name: &str) -> Vec<&'s str> {
     if name.is_empty() { Vec::new() } else { script.match_indices(name).take(MAX_PLACES).filter_map(value).collect() }
 }
 
-/// Parses the value at the start of a text, also one in `JSON.parse("…")`.
+/// Parses the value at the start of a text, also one in `JSON.parse("…")` or `JSON.parse('…')`.
 fn first_value(text: &str) -> Result<Value, String> {
-    let quoted = text.strip_prefix("JSON.parse(").map(str::trim_start);
-    let text = quoted.unwrap_or(text);
     let whole = prefix(text, MAX_INLINE_JSON);
+    let quoted = whole.strip_prefix("JSON.parse(").and_then(|inside| string_literal(inside.trim_start()));
+    let json = quoted.as_deref().unwrap_or(whole);
     let first = |text: &str| Deserializer::from_str(text).into_iter::<Value>().next().unwrap_or(Ok(Value::Null));
-    let value = first(whole).or_else(|error| match without_lone_surrogates(whole) {
+    let value = first(json).or_else(|error| match without_lone_surrogates(json) {
         Cow::Owned(text) => first(&text),
         Cow::Borrowed(_) => Err(error),
     });
-    match value {
-        Ok(Value::String(inside)) if quoted.is_some() => first_value(&inside),
-        Ok(value) => Ok(value),
-        Err(_) if whole.len() < text.len() => Err(format!("it is longer than {MAX_INLINE_JSON} bytes")),
-        Err(error) => Err(error.to_string()),
+    let is_cut = whole.len() < text.len();
+    value.map_err(|error| if is_cut { format!("it is longer than {MAX_INLINE_JSON} bytes") } else { error.to_string() })
+}
+
+/// Reads the string literal of JavaScript at the start of a text (ECMAScript, §12.9.4); `None` if it is none, or has no end.
+fn string_literal(text: &str) -> Option<String> {
+    let mut characters = text.chars();
+    let quote = characters.next().filter(|quote| matches!(quote, '"' | '\'' | '`'))?;
+    // As JavaScript has them: two escapes may be one character.
+    let mut units = Vec::with_capacity(text.len().min(1 << 16));
+    loop {
+        let character = match characters.next()? {
+            end if end == quote => return Some(String::from_utf16_lossy(&units)),
+            '\\' => match characters.next()? {
+                '\n' => continue,
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'v' => '\u{b}',
+                '0' => '\0',
+                escape @ ('x' | 'u') => {
+                    let (number, rest) = escaped_number(escape, characters.as_str())?;
+                    characters = rest.chars();
+                    match u16::try_from(number) {
+                        Ok(unit) => {
+                            units.push(unit);
+                            continue;
+                        }
+                        Err(_) => char::from_u32(number)?,
+                    }
+                }
+                itself => itself,
+            },
+            other => other,
+        };
+        units.extend_from_slice(character.encode_utf16(&mut [0; 2]));
     }
+}
+
+/// Reads the number after `\x` or `\u`; returns what follows it, too.
+fn escaped_number(escape: char, text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = match text.strip_prefix('{').filter(|_| escape == 'u') {
+        Some(braced) => braced.split_once('}')?,
+        None => text.split_at_checked(if escape == 'x' { 2 } else { 4 })?,
+    };
+    let is_number = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    Some((u32::from_str_radix(digits, 16).ok().filter(|_| is_number)?, rest))
 }
 
 #[cfg(test)]
@@ -116,12 +159,33 @@ mod tests {
             "MY_DATA = 2; DATA2 = 3; DATA = {\"a\": 1}",
             "DATA = function() {}; DATA = {\"a\": 1}",
             r#"DATA = JSON.parse("{\"a\": 1}")"#,
+            r#"DATA = JSON.parse('{"a": 1}')"#,
+            r#"DATA = JSON.parse( `{"\u{61}": 1}` )"#,
+            r#"DATA = JSON.parse("{\x22a\x22: 1}")"#,
+            r#"DATA = JSON.parse('{\u0022a\u0022: 1}')"#,
+            "DATA = JSON.parse('{\"a\": \\\n1}')",
         ] {
             let page = Document::parse(&format!("<script>{script}</script>"));
             assert_eq!(page.inline_json("DATA").unwrap(), json!({"a": 1}), "{script}");
         }
         let cut = Document::parse(r#"<script>DATA = {"name": "tea \ud83c"}; more()</script>"#);
         assert_eq!(cut.inline_json("DATA").unwrap(), json!({"name": "tea \u{fffd}"}));
+    }
+
+    #[test]
+    fn a_literal_of_javascript_is_read_as_javascript_reads_it() {
+        let read = |literal: &str| {
+            let page = Document::parse(&format!("<script>D = JSON.parse({literal})</script>"));
+            page.inline_json("D").map_err(|error| error.to_string())
+        };
+        assert_eq!(read(r#"'["it\'s \\"a\\" \\n\\u00e9"]'"#), Ok(json!(["it's \"a\" \n\u{e9}"])));
+        assert_eq!(
+            read(r#"'["\ud83d\ude00 \u{1f600} \\ud83d\\ude00 \ud83d"]'"#),
+            Ok(json!(["\u{1f600} \u{1f600} \u{1f600} \u{fffd}"]))
+        );
+        for broken in [r"'[1]", r"'\u00'", r"'\xg1'", r"'\u{110000}'", r"'\u{+1}'", "data", "'", ""] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod prescan;
 mod reference;
 mod refresh;
 mod regexes;
+mod room;
 mod select;
 mod selector_error;
 mod serialize;

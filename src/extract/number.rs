@@ -28,7 +28,7 @@ pub fn number_in(text: &str) -> Option<String> {
         return None;
     }
     let (before, begins_with_point) = match before.strip_suffix('.') {
-        Some(before) if before.is_empty() || before.ends_with(char::is_whitespace) => (before, true),
+        Some(before) if !before.ends_with(|c: char| c.is_alphanumeric() || c == '.') => (before, true),
         _ => (before, false),
     };
     let sign = if is_negative(before) { "-" } else { "" };
@@ -146,6 +146,11 @@ mod tests {
             ("(17)", "17"),
             ("99 %.", "99"),
             (" .5 l", "0.5"),
+            ("$.75", "0.75"),
+            ("-.5", "-0.5"),
+            ("Tea ... 75", "75"),
+            ("Tea...75", "75"),
+            ("No.75", "75"),
             ("-3", "-3"),
             ("−3,5 °C", "-3.5"),
             ("now -$5", "-5"),

@@ -12,6 +12,8 @@ use super::node_order::NodeOrder;
 pub(super) struct PageFacts {
     /// What references are resolved against.
     pub address: Address,
+    /// The length of the page, in bytes.
+    pub length: usize,
     /// Where each node stands, once an expression has asked.
     #[cfg(feature = "xpath")]
     pub order: OnceLock<NodeOrder>,
@@ -19,13 +21,14 @@ pub(super) struct PageFacts {
 
 /// Those of a page that was read without an address. Elements of several pages have these, so nothing of one page may be kept
 /// in them.
-static UNKNOWN: PageFacts = PageFacts::at(Address::UNKNOWN);
+static UNKNOWN: PageFacts = PageFacts::of(usize::MAX);
 
 impl PageFacts {
-    /// Creates those of a page at an address.
-    pub const fn at(address: Address) -> Self {
+    /// Creates those of a page of this length whose address is not known.
+    pub const fn of(length: usize) -> Self {
         Self {
-            address,
+            address: Address::UNKNOWN,
+            length,
             #[cfg(feature = "xpath")]
             order: OnceLock::new(),
         }

@@ -27,6 +27,7 @@ use super::{
     css::Selects,
     dom::{self, FormOwners},
     page_facts::PageFacts,
+    room::Room,
     selector_error::SelectorError,
     serialize,
     text::{HIDDEN, Prose, collapsed},
@@ -63,13 +64,13 @@ impl Document {
     /// Like [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` is self-closing.
     pub fn parse_in(page: &str, syntax: Syntax) -> Self {
         let (html, form_owners, cut) = dom::parse(page, syntax);
-        Self { html, form_owners, cut, facts: PageFacts::at(Address::UNKNOWN) }
+        Self { html, form_owners, cut, facts: PageFacts::of(page.len()) }
     }
 
     /// Sets what the page's references are resolved against.
     #[must_use]
     pub(crate) fn with_address(self, address: Address) -> Self {
-        Self { facts: PageFacts::at(address), ..self }
+        Self { facts: PageFacts { address, ..self.facts }, ..self }
     }
 
     /// Returns what was left out of the tree, if the page exceeded a bound.
@@ -221,10 +222,11 @@ impl<'a> Element<'a> {
     /// Returns the [`text`](Element::text) of every matching element.
     ///
     /// # Errors
-    /// [`SelectorError::Invalid`] if `css` is not a selector.
+    /// [`SelectorError::Invalid`] if `css` is not a selector; [`SelectorError::Nested`] if the elements are within each other,
+    /// and their texts 16 times as long as the page.
     pub fn texts_of(&self, css: impl Selects) -> Result<Vec<String>, SelectorError> {
-        let selector = css.compiled()?;
-        Ok(self.matches(&selector).map(|element| element.text()).collect())
+        let (selector, room) = (css.compiled()?, self.room());
+        self.matches(&selector).map(|element| room.take(element.text())).collect()
     }
 
     /// Returns an attribute of the first matching element.
@@ -368,6 +370,11 @@ impl<'a> Element<'a> {
     /// Returns what the element's references are resolved against.
     pub(super) fn address(&self) -> &'a Address {
         &self.page.address
+    }
+
+    /// Returns how much text one call may read from the page.
+    pub(super) fn room(&self) -> Room {
+        Room::of_page(self.page.length)
     }
 
     /// Returns what the element knows of its page.

@@ -102,19 +102,21 @@ pub enum SelectorError {
         /// The path to it.
         path: String,
     },
-    /// Structs within structs are too many, or too deep.
+    /// Structs within structs are too many, or too deep; or elements within each other repeat too much text.
     #[error("{why}; their selectors may match elements within each other")]
     Nested {
         /// Which bound was exceeded.
         why: String,
     },
     /// The field of a struct that derives `Extract` cannot be read.
-    #[error("`{field}` of `{of}`: {source}")]
+    #[error("`{field}` of `{of}`{}: {source}", found_by.map(|place| format!(" (`{place}`)")).unwrap_or_default())]
     Field {
         /// The field.
         field: &'static str,
         /// The struct.
         of: &'static str,
+        /// The selector or path by which it was found, where `source` does not say it.
+        found_by: Option<&'static str>,
         /// What is wrong.
         source: Box<SelectorError>,
     },

@@ -35,8 +35,9 @@ pub struct Recrawl {
     /// the whole day. Sitemaps themselves are read again in each run.
     pub by_lastmod: bool,
     /// Finds out how often each page changes, and lets it be due accordingly when it is found again, in place of
-    /// [`Recrawl::revisit_after`], which holds for URLs that brought no page. The last visits of two million pages are
-    /// remembered, with the state, if there is one.
+    /// [`Recrawl::revisit_after`], which holds for URLs that brought no page. The last visits of 1.8 million pages are
+    /// remembered, with the state, if there is one. An interval begins when the page is fetched; that of a page which an
+    /// earlier run has fetched, when it was admitted.
     pub adaptive: Option<Adaptive>,
 }
 

@@ -62,7 +62,7 @@ impl Response {
     /// Returns the text of every matching element.
     ///
     /// # Errors
-    /// The selector is invalid.
+    /// The selector is invalid, or the elements are within each other, and their texts 16 times as long as the page.
     pub fn texts_of(&self, css: impl Selects) -> Result<Vec<String>> {
         Ok(self.document().texts_of(css)?)
     }

@@ -34,6 +34,8 @@ pub(super) const MAX_REASONS: usize = 64;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Validation {
+    /// Pages that were read, with items or without.
+    pub pages: u64,
     /// Items that were judged.
     pub items: u64,
     /// Whether anything was asked of an item, so that it could be invalid.
@@ -101,11 +103,12 @@ impl FieldCoverage {
 }
 
 impl Validation {
-    /// Returns the fields that are in fewer items than expected. Where no item came at all, every expected field is.
+    /// Returns the fields that are in fewer items than expected. Where pages were read and no item came at all, every expected
+    /// field is; where no page was read, as when there was nothing to do, none is.
     pub fn missed(&self) -> impl Iterator<Item = (&str, &FieldCoverage)> {
         self.fields
             .iter()
-            .filter(|(_, coverage)| coverage.is_missed())
+            .filter(|(_, coverage)| self.pages > 0 && coverage.is_missed())
             .map(|(name, coverage)| (name.as_str(), coverage))
     }
 

@@ -159,9 +159,10 @@ pub(crate) struct Found {
 impl<I: 'static> Validators<I> {
     /// Takes in what judges items.
     pub fn new(validators: Vec<Box<dyn Validate<I>>>) -> Self {
-        let expected = validators.iter().flat_map(|validator| validator.expected()).collect();
+        let expected: Vec<_> = validators.iter().flat_map(|validator| validator.expected()).collect();
         let has_rules = validators.iter().any(|validator| validator.has_rules());
-        Self { validators, found: Arc::new(Found { expected, has_rules, tally: Mutex::default() }) }
+        let tally = Mutex::new(Tally::expecting(&expected));
+        Self { validators, found: Arc::new(Found { expected, has_rules, tally }) }
     }
 
     /// Returns where what is found is kept, for the report; `None` if nothing judges items.
@@ -172,10 +173,11 @@ impl<I: 'static> Validators<I> {
     /// Judges the items of a page and removes the invalid ones. The caller adds what was found to the crawl's when the page
     /// is done, so that a page which is fetched twice counts once.
     pub fn judge(&self, items: &mut Vec<I>, url: &str) -> Tally {
-        let mut tally = Tally::default();
+        let mut tally = Tally::expecting(&self.found.expected);
         if self.validators.is_empty() {
             return tally;
         }
+        tally.add_page();
         items.retain(|item| {
             let mut findings = Findings::default();
             let mut is_kept = true;

@@ -228,7 +228,8 @@ fn is_filled(value: &Value) -> bool {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().or_else(|| number_in(text)?.parse().ok()),
+        // A number with an exponent is none as people write them.
+        Value::String(text) => number_in(text).map_or_else(|| text.trim().parse(), |number| number.parse()).ok(),
         _ => None,
     }
     .filter(|number| number.is_finite())

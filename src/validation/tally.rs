@@ -11,6 +11,7 @@ use crate::extract::prefix;
 /// What was found in some items.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    pages: u64,
     items: u64,
     invalid: u64,
     /// Of the invalid ones, those that go to no pipeline.
@@ -37,6 +38,16 @@ const MAX_EXAMPLE: usize = 200;
 const OTHERS: &str = "other reasons";
 
 impl Tally {
+    /// Creates one that counts these fields however many others there are.
+    pub fn expecting(expected: &[(String, Share)]) -> Self {
+        Self { fields: expected.iter().map(|(name, _)| (name.clone(), 0)).collect(), ..Self::default() }
+    }
+
+    /// Counts the page whose items follow.
+    pub fn add_page(&mut self) {
+        self.pages += 1;
+    }
+
     /// Counts one item.
     pub fn add_item(&mut self, findings: Findings, url: &str, is_kept: bool) {
         let Findings { mut fields, invalid } = findings;
@@ -61,6 +72,7 @@ impl Tally {
 
     /// Adds what was found in other items.
     pub fn add(&mut self, other: Self) {
+        self.pages += other.pages;
         self.items += other.items;
         self.invalid += other.invalid;
         self.left_out += other.left_out;
@@ -117,6 +129,7 @@ impl Tally {
         let mut reasons: Vec<_> = self.reasons.iter().map(failure).collect();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.items));
         Validation {
+            pages: self.pages,
             items: self.items,
             has_rules,
             invalid: self.invalid,

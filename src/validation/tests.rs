@@ -39,6 +39,8 @@ fn rules_hold_for_what_is_present_also_in_lists_and_texts() {
     for value in [json!(0.99), json!("100,01"), json!("free"), json!(["5", 0]), json!(true), json!("1-2")] {
         assert_eq!(schema(rules(), &[json!({ "price": value })]).0, 0, "{value}");
     }
+    // As `number_in` reads it, and a field of a struct.
+    assert_eq!(schema(Schema::new().at_least("price", 1_000.0), &[json!({ "price": "1.234" })]).0, 1);
     let matching = || Schema::new().pattern("sku", r"^\d+$".parse().unwrap());
     assert_eq!(schema(matching(), &[json!({ "sku": "12" }), json!({ "sku": 12 }), json!({ "sku": "a1" })]).0, 2);
 }
@@ -97,6 +99,27 @@ fn names_and_reasons_without_end_are_added_up() {
     let long = json!({ "f": "é".repeat(1_000) });
     let (_, found) = schema(Schema::new().at_least("f", 1.0), &[long]);
     assert!(found.reasons[0].value.len() <= 200);
+}
+
+/// Regression: a crawl that was run again and had nothing to do ended with an error.
+#[test]
+fn nothing_is_missed_where_no_page_was_read() {
+    let validators = Validators::<serde_json::Value>::new(vec![Box::new(Schema::new().expected("price", 1.0))]);
+    let found = validators.found().unwrap();
+    assert_eq!((found.validation().missed().count(), found.validation().warnings().count()), (0, 0));
+    validators.add(validators.judge(&mut Vec::new(), "https://e.org/"));
+    assert_eq!((found.validation().missed().count(), found.validation().warnings().count()), (1, 1));
+}
+
+/// Regression: a field after 256 others was in no item, so that a crawl whose items all had it ended with an error.
+#[test]
+fn a_field_that_is_expected_is_counted_however_many_others_there_are() {
+    let names = (0..300).map(|number| (format!("f{number}"), json!(number)));
+    let item: serde_json::Value =
+        names.chain([("price".to_owned(), json!(1))]).collect::<serde_json::Map<_, _>>().into();
+    let (_, found) = schema(Schema::new().expected("price", 1.0), &[item.clone(), item]);
+    assert_eq!((found.fields["price"].items, found.missed().count()), (2, 0));
+    assert_eq!((found.fields.len(), found.fields_beyond), (256, 90));
 }
 
 #[test]

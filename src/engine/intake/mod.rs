@@ -292,7 +292,8 @@ impl Intake {
         time: SystemTime,
     ) -> Option<Count> {
         let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let word = self.admission.fetched(page, version, u32::try_from(seconds).unwrap_or(u32::MAX));
+        let second = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let word = self.admission.fetched(page, version, turn.now, second);
         if let Some(store) = turn.frontier.durable() {
             for (fingerprint, visit) in self.admission.take_visits() {
                 store.remember_visit(fingerprint, visit);

@@ -179,7 +179,13 @@ impl<P: Locate> FieldRule<P> {
 
     /// Says which field an error is of.
     fn name(&self, error: SelectorError) -> SelectorError {
-        SelectorError::Field { field: self.name, of: self.of, source: Box::new(error) }
+        // The others say themselves what was looked for, or in which field within.
+        let tells = matches!(
+            error,
+            SelectorError::NoAttribute { .. } | SelectorError::Value { .. } | SelectorError::Nested { .. }
+        );
+        let found_by = self.place.written().filter(|_| tells);
+        SelectorError::Field { field: self.name, of: self.of, found_by, source: Box::new(error) }
     }
 }
 

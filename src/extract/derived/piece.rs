@@ -64,7 +64,7 @@ impl Piece<'_> {
             Part::Html => Some(element.html()),
             Part::InnerHtml => Some(element.inner_html()),
         };
-        text.map(|text| self.resolved(text)).transpose()
+        text.map(|text| self.from.take(self.resolved(text)?)).transpose()
     }
 
     fn text_of_json(&self, value: &Value) -> Result<String, SelectorError> {

@@ -22,6 +22,9 @@ pub enum Found<'a> {
 
 /// Where a field is found.
 pub trait Locate {
+    /// Returns what it is found by, as written; `None` where nothing is written.
+    fn written(&self) -> Option<&'static str>;
+
     /// Checks that it can be searched.
     ///
     /// # Errors
@@ -46,6 +49,10 @@ pub enum Most {
 }
 
 impl Locate for Css {
+    fn written(&self) -> Option<&'static str> {
+        Some(self.text())
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         Css::check(self)
     }
@@ -80,6 +87,10 @@ impl JsonPointer {
 }
 
 impl Locate for JsonPointer {
+    fn written(&self) -> Option<&'static str> {
+        Some(self.0).filter(|pointer| !pointer.is_empty())
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         Ok(())
     }
@@ -125,6 +136,10 @@ pub(in crate::extract) fn found_in(value: Cow<'_, Value>, most: Most) -> Vec<Fou
 pub struct PageUrl;
 
 impl Locate for PageUrl {
+    fn written(&self) -> Option<&'static str> {
+        None
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         Ok(())
     }
@@ -143,6 +158,10 @@ impl Locate for PageUrl {
 pub struct Itself;
 
 impl Locate for Itself {
+    fn written(&self) -> Option<&'static str> {
+        None
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         Ok(())
     }

@@ -11,6 +11,7 @@ use url::Url;
 use crate::{
     extract::{
         metadata,
+        room::Room,
         select::{Document, Element},
         selector_error::SelectorError,
     },
@@ -72,11 +73,18 @@ const MAX_DEPTH: u32 = 64;
 /// two to the power of their depth.
 const MAX_NESTED: u32 = 100_000;
 
-/// How deep the struct is, and how many there are in all.
-#[derive(Clone, Default)]
+/// How deep the struct is, how many there are in all, and how much text they may still read.
+#[derive(Clone)]
 struct Bounds {
     depth: u32,
     nested: Rc<Cell<u32>>,
+    room: Rc<Room>,
+}
+
+impl Bounds {
+    fn of(room: Room) -> Self {
+        Self { depth: 0, nested: Rc::default(), room: Rc::new(room) }
+    }
 }
 
 impl<'a> Source<'a> {
@@ -86,7 +94,12 @@ impl<'a> Source<'a> {
     }
 
     fn new(tree: Tree<'a>, json: Json<'a>) -> Self {
-        Self { tree, json, bounds: Bounds::default() }
+        let room = match tree {
+            Tree::Page(page) => Room::of_page(page.text().len()),
+            Tree::Element(element) => element.room(),
+            Tree::None => Room::of_page(usize::MAX),
+        };
+        Self { tree, json, bounds: Bounds::of(room) }
     }
 
     /// Returns the element that is searched; `None` if this is JSON only.
@@ -124,6 +137,14 @@ impl<'a> Source<'a> {
     /// Tells whether this is a JSON value within another source.
     pub(super) fn is_value(&self) -> bool {
         matches!(self.json, Json::Borrowed(_))
+    }
+
+    /// Takes the room for a text of an element.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn take(&self, text: String) -> Result<String, SelectorError> {
+        self.bounds.room.take(text)
     }
 
     /// Returns the source of an element of this one.

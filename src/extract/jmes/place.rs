@@ -23,6 +23,10 @@ impl Jmes {
 }
 
 impl Locate for Jmes {
+    fn written(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         compile(self.0).map(drop)
     }

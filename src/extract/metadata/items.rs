@@ -168,6 +168,8 @@ struct DraftItem {
     depth: usize,
     /// Its properties that are items: the indices of the property and of the item.
     nested: Vec<(usize, usize)>,
+    /// Further properties that have the same item as another: the indices of both.
+    same: Vec<(usize, usize)>,
 }
 
 impl Draft {
@@ -186,14 +188,19 @@ impl Draft {
             return None;
         }
         let place = self.items.len();
-        self.items.push(DraftItem { item, is_top: parent.is_none(), depth, nested: Vec::new() });
-        // Only the first of several names gets the item, since the others would be copies of everything in it.
-        if let (Some(parent), Some(name)) = (parent, names.first()) {
+        self.items.push(DraftItem { item, is_top: parent.is_none(), depth, nested: Vec::new(), same: Vec::new() });
+        let mut first = None;
+        for name in parent.iter().flat_map(|_| names) {
             let value = ItemValue::Text(String::new());
-            if let Some(at) = self.property(parent, name, value, skipped)
+            if let Some(parent) = parent
+                && let Some(at) = self.property(parent, name, value, skipped)
                 && let Some(parent) = self.items.get_mut(parent)
             {
-                parent.nested.push((at, place));
+                match first {
+                    None => parent.nested.push((at, place)),
+                    Some(first) => parent.same.push((at, first)),
+                }
+                first.get_or_insert(at);
             }
         }
         Some(place)
@@ -238,7 +245,7 @@ impl Draft {
     /// Returns the text within an element on one line, without scripts and styles.
     pub fn text(&mut self, element: Element<'_>, skipped: &mut SkippedMetadata) -> String {
         let mut text = Prose::default();
-        let mut left = MAX_METADATA_TEXT;
+        let (mut left, top) = (MAX_METADATA_TEXT, element.node().id());
         let mut walk = Walk::over(*element.node());
         while let Some(step) = walk.next() {
             if self.bytes > MAX_BYTES || !self.visit() {
@@ -247,7 +254,8 @@ impl Draft {
             let (Step::Open(node) | Step::Close(node)) = step;
             if let Some(element) = Element::of(node) {
                 text.tag(element.name());
-                if matches!(step, Step::Open(_)) && HIDDEN.contains(&element.name()) {
+                let is_inside = element.node().id() != top;
+                if matches!(step, Step::Open(_)) && is_inside && HIDDEN.contains(&element.name()) {
                     walk.skip_content();
                 }
             } else if let (Step::Open(_), Some(piece)) = (step, node.value().as_text()) {
@@ -263,17 +271,35 @@ impl Draft {
         text.one_line()
     }
 
-    /// Nests the items, and returns the top-level ones.
-    pub fn finish(mut self) -> Vec<Item> {
+    /// Nests the items, and returns the top-level ones. Of several names that have one item, each has a copy while there is room
+    /// for what is in it; the others are left out.
+    pub fn finish(mut self, skipped: &mut SkippedMetadata) -> Vec<Item> {
+        let mut room = MAX_BYTES;
         let mut done: Vec<Option<Item>> = self.items.iter().map(|_| None).collect();
         let mut top = Vec::new();
-        while let Some(DraftItem { mut item, is_top, nested, .. }) = self.items.pop() {
+        while let Some(DraftItem { mut item, is_top, nested, same, .. }) = self.items.pop() {
             for (at, place) in nested {
                 let value = done.get_mut(place).and_then(Option::take);
                 if let (Some(property), Some(value)) = (item.properties.get_mut(at), value) {
                     property.value = ItemValue::Item(value);
                 }
             }
+            let mut without = Vec::new();
+            for (at, first) in same {
+                let original = item.properties.get(first).map(|property| &property.value);
+                let copy = original.filter(|value| has_room_for(value, &mut room)).cloned();
+                match (item.properties.get_mut(at), copy) {
+                    (Some(property), Some(value)) => property.value = value,
+                    _ => without.push(at),
+                }
+            }
+            skipped.over_limit += without.len();
+            let (mut without, mut at) = (without.into_iter().peekable(), 0);
+            item.properties.retain(|_| {
+                let is_without = without.next_if_eq(&at).is_some();
+                at += 1;
+                !is_without
+            });
             if is_top {
                 top.push(item);
             } else if let Some(place) = done.get_mut(self.items.len()) {
@@ -285,9 +311,32 @@ impl Draft {
     }
 }
 
-/// Returns the value of an element that is a property but not an item, by the kind of element (microdata: HTML §5.2.4;
-/// RDFa for HTML §3.1). `None` if its value is its text.
+/// Takes the room for a copy of a value, in bytes. Tells whether there is enough.
+fn has_room_for(value: &ItemValue, room: &mut usize) -> bool {
+    let mut waiting = vec![value];
+    while let Some(value) = waiting.pop() {
+        let length = match value {
+            ItemValue::Text(text) => text.len(),
+            ItemValue::Url(url) => url.as_str().len(),
+            ItemValue::Item(item) => {
+                waiting.extend(item.properties.iter().map(|property| &property.value));
+                let names = item.properties.iter().map(|property| &property.name).chain(&item.types).chain(&item.id);
+                names.map(String::len).sum()
+            }
+        };
+        let Some(left) = room.checked_sub(length + size_of::<Property>()) else { return false };
+        *room = left;
+    }
+    true
+}
+
+/// Returns the value of an element that is a property but not an item: its `content`, which W3C's HTML Microdata has on all
+/// elements as RDFa does (§5.4, "values"), or else by the kind of element (HTML §5.2.4; RDFa for HTML §3.1). `None` if its value
+/// is its text.
 pub(super) fn own_value(element: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Option<ItemValue> {
+    if let Some(content) = element.attr("content") {
+        return Some(ItemValue::Text(cut(content.trim(), skipped)));
+    }
     let attribute = match element.name() {
         "meta" => "content",
         "audio" | "embed" | "iframe" | "img" | "source" | "track" | "video" => "src",

@@ -47,10 +47,15 @@ pub(crate) fn first_of(root: Element<'_>, kind: &str) -> Option<Value> {
     objects_of(&json_ld.blocks, kind).first().copied().cloned()
 }
 
-/// Parses a block. CDATA marks and a semicolon around it are removed, comments of HTML around it and those of JavaScript
-/// anywhere, and commas before a closing bracket; and line ends within strings, which JSON forbids, become spaces.
+/// Parses a block. CDATA marks and a semicolon around it are removed, a comment of HTML around or before it and those of
+/// JavaScript anywhere, and commas before a closing bracket; and line ends within strings, which JSON forbids, become spaces.
 fn read(text: &str) -> Option<Value> {
-    let mut text = text.trim().trim_start_matches('\u{feff}');
+    let text = text.trim().trim_start_matches('\u{feff}');
+    let after_comment = || text.strip_prefix("<!--")?.split_once("-->").map(|(_, after)| after.trim());
+    read_unmarked(text).or_else(|| read_unmarked(after_comment()?))
+}
+
+fn read_unmarked(mut text: &str) -> Option<Value> {
     for (begin, end) in [("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("/*<![CDATA[*/", "/*]]>*/"), ("<![CDATA[", "]]>")]
     {
         if let Some(inside) = text.strip_prefix(begin) {

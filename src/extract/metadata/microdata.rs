@@ -53,7 +53,7 @@ pub(super) fn microdata(root: Element<'_>, base: &Address, skipped: &mut Skipped
         }
         parts.extend(found);
     }
-    draft.finish()
+    draft.finish(skipped)
 }
 
 /// Returns the elements that `itemref` refers to, by id; of several with one id, the first.

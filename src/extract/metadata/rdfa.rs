@@ -69,7 +69,7 @@ pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetad
             }
         }
     }
-    draft.finish()
+    draft.finish(skipped)
 }
 
 /// Follows RDFa Core 1.1 §7.5, where each element has one subject: what it refers to, if it is no property itself.

@@ -104,6 +104,33 @@ fn microdata_is_read_as_the_standard_says() {
     assert_eq!(metadata.items("AggregateRating")[0].text("ratingValue"), Some("3.5"));
 }
 
+/// Regression: `$13.00` was read in place of `13.00`, which W3C's HTML Microdata has in `content` on any element.
+#[test]
+fn a_property_has_its_content_and_a_title_its_text() {
+    let item = "<div itemscope><b itemprop=price content=13.00>$13.00</b><title itemprop=name>Tea</title></div>";
+    let metadata = read(item);
+    assert_eq!((metadata.microdata[0].text("price"), metadata.microdata[0].text("name")), (Some("13.00"), Some("Tea")));
+    let metadata = read("<html typeof=foaf:Document><head><title property=dc:title>Test</title></head>");
+    assert_eq!(metadata.rdfa[0].text("title"), Some("Test"));
+}
+
+/// Regression: only the first of the names had the item.
+#[test]
+fn an_item_that_is_several_properties_is_each_of_them_while_there_is_room() {
+    let metadata = read("<div itemscope><p itemprop='author creator' itemscope><b itemprop='name'>Ada</b></p></div>");
+    for name in ["author", "creator"] {
+        let Some(ItemValue::Item(person)) = metadata.microdata[0].get(name) else { panic!("{name}") };
+        assert_eq!(person.text("name"), Some("Ada"));
+    }
+    let rdfa = read("<div typeof=A><p property='author creator' typeof=B><b property=name>Ada</b></p></div>");
+    assert_eq!((rdfa.rdfa[0].properties.len(), rdfa.items("B").len()), (2, 2));
+    // Each level would multiply what is within.
+    let deep = read(&("<div itemscope>".to_owned() + &"<div itemscope itemprop='a b c d e f g h i j'>".repeat(30)));
+    assert!(deep.skipped.over_limit > 0);
+    let size = serde_json::to_string(&deep.microdata).unwrap().len();
+    assert!((1_000..16 << 20).contains(&size), "{size}");
+}
+
 #[test]
 fn itemref_brings_in_what_stands_elsewhere_but_no_circles() {
     let metadata = read(
@@ -213,6 +240,7 @@ fn json_ld_may_have_the_comments_and_commas_of_a_script() {
         "/*<![CDATA[*/ {\"@type\": \"A\", \"n\": \"b\"} /*]]>*/",
         "//<![CDATA[\n{\"@type\": \"A\", \"n\": \"b\"}\n//]]>",
         "<!-- {\"@type\": \"A\", \"n\": \"b\"} -->",
+        "<!-- c -->\n{\"@type\": \"A\", \"n\": \"b\", \"x\": \"<!-- y -->\"}",
         "{\"@type\": [\"A\", ], \"n\": \"b\",\n}",
         "[{\"x\": \",]\", \"@type\": \"A\", \"n\": \"b\", /* c */ }, // last\n]",
     ] {
@@ -257,9 +285,10 @@ fn what_items_refer_to_is_bounded_over_the_whole_page() {
 
 #[test]
 fn hostile_pages_take_linear_time() {
-    let pages: [Input; 6] = [
+    let pages: [Input; 7] = [
         |size| "<div itemscope itemprop=a>".repeat(size),
         |size| "<div itemprop=a>".repeat(size),
+        |size| format!("<div itemscope>{}", "<p itemscope itemprop='a b c d e f'>text</p>".repeat(size)),
         |size| format!("<div itemscope>{}", "<div itemprop=a>text".repeat(size)),
         |size| "<div typeof=a property=b prefix='x: y'>".repeat(size),
         |size| format!("<div typeof=a prefix='{}'>{}", "a: b ".repeat(size), "<p typeof=x:y>".repeat(size / 2)),

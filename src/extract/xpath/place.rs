@@ -21,6 +21,10 @@ impl XPath {
 }
 
 impl Locate for XPath {
+    fn written(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+
     fn check(&self) -> Result<(), SelectorError> {
         compile(self.0).map(drop)
     }

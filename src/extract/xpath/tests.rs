@@ -10,7 +10,7 @@ const PAGE: &str =
 <svg viewBox='0 0 1 1'><path d=m></path></svg><template><i>within</i></template><br></body></html>";
 
 fn texts(expression: &str) -> Vec<String> {
-    Document::parse(PAGE).xpath(expression).unwrap().texts()
+    Document::parse(PAGE).xpath(expression).unwrap().texts().unwrap()
 }
 
 #[test]
@@ -58,13 +58,36 @@ fn an_element_is_the_context_of_its_own_expressions() {
     assert_eq!(list.xpath("p[1]").unwrap().text().as_deref(), Some("one"));
     assert_eq!(list.xpath(".//b").unwrap().element(), page.find("b").unwrap());
     assert_eq!(list.xpath("//td").unwrap().elements().len(), 4, "from the root");
-    assert_eq!(list.xpath("../table//td[2]").unwrap().texts(), ["3", "2 kg"]);
+    assert_eq!(list.xpath("../table//td[2]").unwrap().texts().unwrap(), ["3", "2 kg"]);
     assert_eq!(list.xpath("b").unwrap().text(), None);
     // A clone has a tree of its own.
     let clone = page.clone();
     assert_eq!(clone.first("#a").unwrap().xpath(".//b").unwrap().element(), clone.find("b").unwrap());
     assert_eq!(list.xpath("count(p) * 2").unwrap().number(), 4.0);
     assert!(list.xpath("string(p)").unwrap().number().is_nan() && !list.xpath("b").unwrap().is_true());
+}
+
+/// Regression: Rust's numbers were read, as `1e3` and `inf`, and written, as `inf` and `-0`.
+#[test]
+fn numbers_are_read_and_written_as_xpath_does() {
+    let page = Document::parse("<b>1e3</b><b>inf</b><b>+5</b><b> -1.5 </b><b>.5</b><b>7.</b><b>1 2</b><b>-</b>");
+    let number = |at: usize| page.xpath(&format!("//b[{at}]")).unwrap().number();
+    assert!([1, 2, 3, 7, 8].into_iter().all(|at| number(at).is_nan()));
+    assert_eq!([4, 5, 6].map(number), [-1.5, 0.5, 7.0]);
+    for (expression, text) in [("1 div 0", "Infinity"), ("-1 div 0", "-Infinity"), ("0 div 0", "NaN"), ("-0", "0")] {
+        assert_eq!(page.xpath(expression).unwrap().text().as_deref(), Some(text), "{expression}");
+        assert_eq!(page.xpath(expression).unwrap().texts().unwrap(), [text]);
+    }
+}
+
+/// Regression: 512 elements within each other repeated the text of a page 512 times.
+#[test]
+fn the_texts_of_elements_within_each_other_are_bounded() {
+    let page = Document::parse(&format!("{}{}", "<div>".repeat(400), "some text ".repeat(20_000)));
+    let divs = page.xpath("//div").unwrap();
+    assert_eq!(divs.elements().len(), 400);
+    assert!(divs.texts().unwrap_err().to_string().contains("16 times as long as the page"));
+    assert_eq!(page.xpath("//div/text()").unwrap().texts().unwrap().len(), 1);
 }
 
 #[test]

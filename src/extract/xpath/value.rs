@@ -3,7 +3,7 @@
 use xpath_eval::Value;
 
 use super::node::QueryNode;
-use crate::extract::{select::Element, text::collapsed};
+use crate::extract::{room::Room, select::Element, selector_error::SelectorError, text::collapsed};
 
 /// What an XPath expression is: nodes of the page in their order, or a text, a number or a truth.
 ///
@@ -11,9 +11,9 @@ use crate::extract::{select::Element, text::collapsed};
 /// use actix_crawler::extract::Document;
 ///
 /// let page = Document::parse("<ul><li class=a>One<li>Two <b>!</b></ul><p title=x>Three");
-/// assert_eq!(page.xpath("//li")?.texts(), ["One", "Two !"]);
+/// assert_eq!(page.xpath("//li")?.texts()?, ["One", "Two !"]);
 /// assert_eq!(page.xpath("//li[2]")?.elements()[0].html(), "<li>Two <b>!</b></li>");
-/// assert_eq!(page.xpath("//li/@class | //@title")?.texts(), ["a", "x"]);
+/// assert_eq!(page.xpath("//li/@class | //@title")?.texts()?, ["a", "x"]);
 /// assert_eq!(page.xpath("//ol")?.text(), None);
 /// assert_eq!(page.xpath("concat(//b, ' ', count(//li))")?.text().as_deref(), Some("! 2"));
 /// assert!(page.xpath("//p = 'Three'")?.is_true());
@@ -67,20 +67,24 @@ impl<'a> XPathValue<'a> {
 
     /// Returns the text of each node: of an element as [`Element::text`], of an attribute its value, of a text itself on one
     /// line. A text, a number or a truth is one text.
-    pub fn texts(&self) -> Vec<String> {
-        match &self.0 {
-            Kind::Nodes(nodes) => nodes.iter().map(Node::text).collect(),
-            Kind::Text(text) => vec![text.clone()],
-            Kind::Number(number) => vec![number.to_string()],
-            Kind::Truth(truth) => vec![truth.to_string()],
-        }
+    ///
+    /// # Errors
+    /// [`SelectorError::Nested`]: elements are within each other, and their texts 16 times as long as the page.
+    pub fn texts(&self) -> Result<Vec<String>, SelectorError> {
+        let Kind::Nodes(nodes) = &self.0 else { return Ok(self.text().into_iter().collect()) };
+        let room = self.element().map_or_else(|| Room::of_page(usize::MAX), |element| element.room());
+        nodes.iter().map(|node| room.take(node.text())).collect()
     }
 
     /// Returns the first of the [`texts`](Self::texts); `None` if there are no nodes.
     pub fn text(&self) -> Option<String> {
         match &self.0 {
             Kind::Nodes(nodes) => nodes.first().map(Node::text),
-            _ => self.texts().pop(),
+            Kind::Text(text) => Some(text.clone()),
+            Kind::Number(number) if number.is_infinite() => Some(format!("{}Infinity", sign_of(*number))),
+            // Zero has no sign.
+            Kind::Number(number) => Some((number + 0.0).to_string()),
+            Kind::Truth(truth) => Some(truth.to_string()),
         }
     }
 
@@ -90,7 +94,7 @@ impl<'a> XPathValue<'a> {
         match &self.0 {
             Kind::Number(number) => *number,
             Kind::Truth(truth) => f64::from(u8::from(*truth)),
-            Kind::Nodes(_) | Kind::Text(_) => self.text().and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN),
+            Kind::Nodes(_) | Kind::Text(_) => self.text().map_or(f64::NAN, |text| number_of(&text)),
         }
     }
 
@@ -121,9 +125,21 @@ impl<'a> XPathValue<'a> {
                     Node::Text(text) => Found::Text(text),
                 })
                 .collect(),
-            _ => self.texts().into_iter().map(Found::Text).collect(),
+            _ => self.text().into_iter().map(Found::Text).collect(),
         }
     }
+}
+
+fn sign_of(number: f64) -> &'static str {
+    if number < 0.0 { "-" } else { "" }
+}
+
+/// Reads a number as XPath writes it (§4.4): digits, a point and a minus sign, and neither an exponent nor a plus.
+fn number_of(text: &str) -> f64 {
+    let text = text.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_number { text.parse().unwrap_or(f64::NAN) } else { f64::NAN }
 }
 
 impl<'a> Node<'a> {

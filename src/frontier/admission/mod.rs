@@ -284,7 +284,10 @@ impl Admission {
         request.domain = Some(domain.clone());
         request.rank = self.order.rank(&request).or(request.rank);
         match frontier.offer(&domain, fingerprint, request, now) {
-            Offered::Queued => Admitted::Queued { domain, again: before },
+            Offered::Queued => {
+                self.visits.queued(&fingerprint);
+                Admitted::Queued { domain, again: before }
+            }
             Offered::AlreadySeen => Admitted::AlreadySeen,
             Offered::Sent => Admitted::Sent,
         }
@@ -336,9 +339,9 @@ impl Admission {
         }
     }
 
-    /// Records a page that was fetched at this second since 1970. Returns what to count it as.
-    pub fn fetched(&mut self, page: &Request, version: PageVersion, now: u32) -> Option<&'static str> {
-        self.visits.record(fingerprint(page, &*self.identity), version, now)
+    /// Records a page that was fetched now, which is this second since 1970. Returns what to count it as.
+    pub fn fetched(&mut self, page: &Request, version: PageVersion, now: Instant, second: u32) -> Option<&'static str> {
+        self.visits.record(fingerprint(page, &*self.identity), version, now, second)
     }
 
     /// Restores the waiting seeds of an earlier process.
@@ -360,6 +363,9 @@ impl Admission {
     pub fn settled(&mut self, page: &Request, found: &mut [Candidate]) {
         if self.depths.is_active() {
             self.depths.settled(fingerprint(page, &*self.identity), page, found);
+        }
+        if self.visits.is_active() {
+            self.visits.ended(&fingerprint(page, &*self.identity));
         }
     }
 
