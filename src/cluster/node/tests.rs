@@ -129,6 +129,35 @@ fn what_nodes_that_are_gone_have_done_is_kept_when_another_joins_and_their_rows_
 }
 
 #[test]
+fn whoever_joins_after_a_failover_waits_for_all_nodes_from_before_also_for_those_that_the_replica_does_not_know() {
+    let shared = Shared::new("replica");
+    run(async {
+        let (mut before, _) = shared.node(TermLength::new(20 * S)).await;
+        // As a replica shows it whose timeline is another: its parts belong to a node of which it knows nothing.
+        shared.sql("UPDATE crawl SET timeline = '0'; UPDATE node SET timeline = '0'; UPDATE part SET owner = 7");
+        let lost = before.renew().await.unwrap_err();
+        assert!(lost.contains("failed over"), "{lost}");
+        let (mut after, joined) = shared.node(LENGTH).await;
+        assert!(joined.joins_others);
+        let all_others = format!("SELECT session, state, term FROM node WHERE session <> {}", joined.session);
+        let said = shared.sql(&all_others);
+        let (session, rest) = said.split_once('\t').unwrap();
+        assert_eq!(rest, "live\t20000", "one node is in the place of all, for the longest of their terms");
+        assert_eq!(shared.sql("SELECT owner, count(*) FROM part GROUP BY owner"), format!("{session}\t1024"));
+        let session = session.parse().unwrap();
+        let since = |ago| Silence::new(0, clock::now().checked_sub(ago).unwrap());
+        for (ago, state) in [(24 * S, "live"), (26 * S, "dead")] {
+            after.watch.0.insert(session, since(ago));
+            after.look_after_others().await;
+            assert_eq!(shared.sql(&all_others), format!("{session}\t{state}\t20000"));
+        }
+        // Who comes later finds no other timeline.
+        let _third = shared.node(LENGTH).await;
+        after.renew().await.unwrap();
+    });
+}
+
+#[test]
 fn a_term_begins_when_the_node_has_joined_and_a_node_that_has_left_asks_nobody() {
     let shared = Shared::new("leaves");
     run(async {

@@ -43,7 +43,7 @@ pub(super) struct Link {
 /// What ends an attempt.
 pub(super) enum Failed {
     Sql(SqlError),
-    /// Another node has found this one dead.
+    /// Another node has found this one dead, or the database has failed over.
     Lost,
     /// What the database holds cannot be.
     Damaged(String),
@@ -154,7 +154,7 @@ impl Link {
         let own = "UPDATE node SET commits = $2, idle = $3, counters = COALESCE($4, counters), pages = COALESCE($5, pages), \
                    requests = COALESCE($6, requests), pages_drawn = pages_drawn - $7, \
                    requests_drawn = requests_drawn - $8, hungry = $9 \
-                   WHERE session = $1 AND state = 'live' AND commits = $2 - 1";
+                   WHERE session = $1 AND state = 'live' AND timeline = timeline() AND commits = $2 - 1";
         let (pages, requests, unused) =
             (rows.used.map(|used| used.pages), rows.used.map(|used| used.requests), rows.unused);
         let parameters: [Parameter<'_>; 9] = [
@@ -168,8 +168,8 @@ impl Link {
             (&unused.requests, Type::INT8),
             (&rows.is_hungry, Type::BOOL),
         ];
-        // Sent before the other statements. If it changes no row, another node has found this one dead or the commit was
-        // made before, and all are rolled back.
+        // Sent before the other statements. If it changes no row, another node has found this one dead, the database has failed
+        // over, or the commit was made before, and all are rolled back.
         let owned = transaction.execute_typed(own, &parameters);
         // The parts that are written to are this node's: it alone gives them away while it is live.
         let foreign = "SELECT part FROM part WHERE part = ANY($1) AND owner IS DISTINCT FROM $2";
@@ -249,7 +249,10 @@ impl Link {
     }
 
     fn lost(&self) -> Error {
-        self.place.refuse("other nodes have taken this one for dead; what it had not committed is crawled there again")
+        self.place.refuse(
+            "other nodes have taken this one for dead, or the database has failed over to a replica; what this node had not \
+             committed is crawled again",
+        )
     }
 }
 

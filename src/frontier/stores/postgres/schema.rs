@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 const TABLES: &str = include_str!("schema.sql");
 

@@ -257,7 +257,7 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
     if locked_ends(&transaction).await? == Some(ends) {
         // Only a node of this crawl: one that was dropped may have had the same name.
         let sql = "UPDATE crawl SET state = 'ended', ends = ends + 1 WHERE NOT EXISTS (SELECT FROM inbox) \
-                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live') \
+                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live' AND timeline = timeline()) \
                    AND NOT EXISTS (SELECT FROM node WHERE state = 'live' AND NOT idle) \
                    AND NOT EXISTS (SELECT FROM waiting JOIN part USING (part) WHERE owner IS NULL \
                    OR NOT EXISTS (SELECT FROM node WHERE session = owner AND state = 'live'))";
@@ -268,11 +268,12 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
 
 /// Looks at nodes and parts, and takes the parts that fall to this node and belong to nobody who lives.
 ///
-/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. What it has taken without hearing of it, it
+/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. After a failover it takes none: a replica may
+/// not know whose they are. What it has taken without hearing of it, it
 /// finds as its own the next time.
 async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
-    let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' FOR UPDATE";
+    let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' AND timeline = timeline() FOR UPDATE";
     if transaction.query_typed(sql, &[(&session, Type::INT8)]).await?.is_empty() {
         return Err(Failed::Lost);
     }

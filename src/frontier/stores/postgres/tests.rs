@@ -323,7 +323,7 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
 fn tables_of_another_version_and_names_that_are_none_are_refused_with_what_to_do() {
     let database = Database::new();
     database.begin();
-    for (version, advice) in [(4, "update actix-crawler"), (2, "end the crawl with the program")] {
+    for (version, advice) in [(5, "update actix-crawler"), (3, "end the crawl with the program")] {
         database.sql(&format!("UPDATE crawl SET version = {version}"));
         let refused = Background::new().unwrap().block_on(async {
             let place = database.place();
