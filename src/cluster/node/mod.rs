@@ -118,14 +118,16 @@ impl Node {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let look_interval = self.pause();
         let transaction = self.client().await?.transaction().await?;
-        // Locks the crawl: it neither ends meanwhile, nor does another node come.
-        let sql = "UPDATE crawl SET state = 'running', nodes = nodes + 1 RETURNING ends, stops, counters";
+        // Locks the crawl: it neither ends meanwhile, nor does another node come. It goes on when the node's settings are accepted.
+        let sql = "UPDATE crawl SET nodes = nodes + 1 RETURNING ends, stops, counters";
         let rows = transaction.query_typed(sql, &[]).await?;
         let (ends, stops, counters): (i64, i64, Option<String>) = match rows.first() {
             Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
             None => (0, 0, None),
         };
-        let live = transaction.query_typed("SELECT FROM node WHERE state = 'live' LIMIT 1", &[]).await?;
+        // One that has not left since the crawl has ended crawls no more.
+        let sql = "SELECT FROM node WHERE state = 'live' AND ends = $1 LIMIT 1";
+        let live = transaction.query_typed(sql, &[(&ends, Type::INT8)]).await?;
         let sql = "SELECT counters, pages, requests, session FROM node WHERE state <> 'live'";
         let gone = transaction.query_typed(sql, &[]).await?;
         let (mut pages, mut requests, mut of_gone) = (0, 0, vec![counters]);
@@ -147,8 +149,10 @@ impl Node {
             transaction.execute_typed(sql, &[(&sessions, Type::INT8_ARRAY)]).await?;
         }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
-        let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
-        transaction.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
+        let sql = "INSERT INTO node (session, name, term, ends) VALUES ($1, $2, $3, $4)";
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8), (&ends, Type::INT8)];
+        transaction.execute_typed(sql, &parameters).await?;
         transaction.commit().await?;
         Ok(Joined { session, ends, stops, look_interval, joins_others: !live.is_empty() })
     }
