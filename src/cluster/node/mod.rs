@@ -118,9 +118,8 @@ impl Node {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let look_interval = self.pause();
         let transaction = self.client().await?.transaction().await?;
-        // Locks the crawl: it neither ends meanwhile, nor does another node come.
-        let sql = "UPDATE crawl SET state = 'running', nodes = nodes + 1 \
-                   RETURNING ends, stops, counters, timeline <> timeline()";
+        // Locks the crawl: it neither ends meanwhile, nor does another node come. It goes on when the node's settings are accepted.
+        let sql = "UPDATE crawl SET nodes = nodes + 1 RETURNING ends, stops, counters, timeline <> timeline()";
         let rows = transaction.query_typed(sql, &[]).await?;
         let (ends, stops, counters, has_failed_over): (i64, i64, Option<String>, bool) = match rows.first() {
             Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?),
@@ -129,7 +128,9 @@ impl Node {
         if has_failed_over {
             void_all(&transaction, term).await?;
         }
-        let live = transaction.query_typed("SELECT FROM node WHERE state = 'live' LIMIT 1", &[]).await?;
+        // One that has not left since the crawl has ended crawls no more.
+        let sql = "SELECT FROM node WHERE state = 'live' AND ends = $1 LIMIT 1";
+        let live = transaction.query_typed(sql, &[(&ends, Type::INT8)]).await?;
         let sql = "SELECT counters, pages, requests, session FROM node WHERE state <> 'live'";
         let gone = transaction.query_typed(sql, &[]).await?;
         let (mut pages, mut requests, mut of_gone) = (0, 0, vec![counters]);
@@ -151,8 +152,10 @@ impl Node {
             transaction.execute_typed(sql, &[(&sessions, Type::INT8_ARRAY)]).await?;
         }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
-        let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
-        transaction.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
+        let sql = "INSERT INTO node (session, name, term, ends) VALUES ($1, $2, $3, $4)";
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8), (&ends, Type::INT8)];
+        transaction.execute_typed(sql, &parameters).await?;
         transaction.commit().await?;
         if has_failed_over {
             tracing::warn!(crawl = self.crawl(), "the database has failed over; the nodes from before are waited for");
@@ -292,15 +295,15 @@ impl Node {
 
 /// Makes all nodes void that joined before the database failed over, and gives all parts to one in their place, which is
 /// silent. The replica may know neither all of them nor whose the parts were, and each may ask until its term lapses. So the
-/// parts are taken over as those of any node that is not heard of any more.
+/// parts are taken over as those of any node that is not heard of any more. When they were asked before it is not known either.
 async fn void_all(transaction: &Transaction<'_>, term: i64) -> std::result::Result<(), SqlError> {
     transaction
-        .batch_execute("UPDATE crawl SET timeline = timeline(); UPDATE node SET state = 'dead' WHERE state = 'live'")
+        .batch_execute("UPDATE crawl SET timeline = timeline(); UPDATE node SET state = 'dead' WHERE state = 'live'; DELETE FROM rested")
         .await?;
     let before = random_number();
     // The longest term of those that are known.
-    let sql = "INSERT INTO node (session, name, term) \
-               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)) FROM node";
+    let sql = "INSERT INTO node (session, name, term, ends) \
+               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)), (SELECT ends FROM crawl) FROM node";
     transaction.execute_typed(sql, &[(&before, Type::INT8), (&term, Type::INT8)]).await?;
     transaction.execute_typed("UPDATE part SET owner = $1", &[(&before, Type::INT8)]).await.map(drop)
 }

@@ -191,6 +191,15 @@ impl Crawl {
     /// Continues the crawl of an earlier process. That process may have been killed just after it sent a request to any
     /// domain, even before its first commit.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        let is_shared = resumed.is_shared;
+        self.go_on_with(resumed, now, time);
+        if is_shared {
+            // It may be paused, for one: that is known before anybody is asked.
+            self.store_news(now, time);
+        }
+    }
+
+    fn go_on_with(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
             self.intake.resume_depths(resumed.depths);
             self.intake.resume_visits(resumed.visits);
@@ -241,9 +250,9 @@ impl Crawl {
         self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
             let url = &seed.request().url;
-            // The seeds that a crawl begins with are given again when it is resumed.
+            // The seeds that a crawl begins with are given again when it is resumed, but not to other machines.
             if self.intake.include(url)
-                && answer.is_some()
+                && (answer.is_some() || self.is_shared())
                 && let Some(store) = self.frontier.durable()
             {
                 store.include(url);
@@ -326,7 +335,7 @@ impl Crawl {
         self.granter.tell(turn.failures);
         self.granter.flush(turn.accounts);
         self.let_go_of_quiet_parts(now);
-        self.tell_others();
+        self.tell_others(now);
     }
 
     /// Returns when the next turn is due; `None` if only an event can bring work.
@@ -377,6 +386,7 @@ impl Crawl {
                     self.granter.wake(&mut self.frontier.files, &mut self.domains, &domain, now);
                 }
                 StoreNews::Stored(ticket) => self.durability.stored(ticket),
+                StoreNews::TooLate(ticket) => self.durability.too_late(ticket),
                 StoreNews::Gained(domains) => self.gain(domains, now, time),
                 StoreNews::Lost(domains) => self.lose(&domains, now),
                 StoreNews::Leaving => self.leave(now),
@@ -424,7 +434,12 @@ impl Crawl {
     }
 
     /// Records that the frontier's store was closed without an error.
-    pub fn closed(&mut self) {
+    pub fn closed(&mut self, now: Instant) {
+        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
+            if let StoreNews::TooLate(ticket) = news {
+                self.durability.too_late(ticket);
+            }
+        }
         self.durability.all_stored();
     }
 
@@ -489,16 +504,21 @@ impl Crawl {
         }
         match mode {
             Mode::Stopping => {
-                self.granter.give_all_back(&mut self.frontier);
+                self.put_all_back();
                 // Pages that wait for files go back: no more files are requested.
                 self.submissions.stopping();
-                for leased in self.failures.take_unsent() {
-                    self.frontier.give_back(leased.id, None, false);
-                }
             }
             Mode::Paused if before != mode => self.accounts.note(&Event::Paused { domains: None }),
             Mode::Running if before != mode => self.accounts.note(&Event::Resumed { domains: None }),
             Mode::Paused | Mode::Running => {}
+        }
+    }
+
+    /// Puts back into the frontier what was taken from it and waits here.
+    fn put_all_back(&mut self) {
+        self.granter.give_all_back(&mut self.frontier);
+        for leased in self.failures.take_unsent() {
+            self.frontier.give_back(leased.id, None, false);
         }
     }
 

@@ -28,8 +28,9 @@ CREATE TABLE crawl (
 
 -- The processes that crawl, each by a random number: a crawl that is dropped and begun again is another one, and a node of the old one
 -- may not know yet. `beat` is the sign of life; nobody compares clocks. Each commit of a node begins with its row, and only while
--- that is live and the database's timeline is the one that it joined in. `commits` numbers them. `idle` says that nothing was left to do with the last one. The last columns are what
--- it has drawn of the limits of the whole crawl, and what it has used.
+-- that is live and the database's timeline is the one that it joined in. `commits` numbers them. `idle` says that nothing was left to do with the last one, and `unfit` that parts should be
+-- another's while there is one: this node has a fault of its own, or is about to leave. `ends` is that of the crawl when it joined.
+-- The last columns are what it has drawn of the limits of the whole crawl, and what it has used.
 CREATE TABLE node (
     session bigint PRIMARY KEY,
     name text NOT NULL,
@@ -39,6 +40,8 @@ CREATE TABLE node (
     timeline text NOT NULL DEFAULT timeline(),
     commits bigint NOT NULL DEFAULT 0,
     idle boolean NOT NULL DEFAULT false,
+    unfit boolean NOT NULL DEFAULT false,
+    ends bigint NOT NULL DEFAULT 0,
     counters text,
     pages bigint NOT NULL DEFAULT 0,
     requests bigint NOT NULL DEFAULT 0,
@@ -54,6 +57,15 @@ CREATE TABLE part (
     part smallint PRIMARY KEY,
     owner bigint
 ) WITH (fillfactor = 30);
+
+-- How long ago the domains were asked of parts that their owners have given away in order: those that are named, and with an empty
+-- name all others of the part. Whoever takes a part removes its rows, so they are never those of an earlier owner.
+CREATE TABLE rested (
+    part smallint NOT NULL,
+    domain text COLLATE "C" NOT NULL,
+    ages text NOT NULL,
+    PRIMARY KEY (part, domain)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- What entries, leases and dead letters are numbered from, in blocks: no two nodes use the same number.
 CREATE SEQUENCE block;
