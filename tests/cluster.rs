@@ -4,6 +4,12 @@
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
 
+#[path = "cluster/costs.rs"]
+mod costs;
+#[path = "cluster/failover.rs"]
+mod failover;
+#[path = "cluster/networks.rs"]
+mod networks;
 mod postgres_server;
 mod recorder;
 
@@ -45,26 +51,60 @@ const CONCURRENCY: &str = "CLUSTER_CONCURRENCY";
 const TERM: Duration = Duration::from_millis(1_000);
 const SPACING: Duration = Duration::from_millis(60);
 
+/// Its spacing in milliseconds, if not `SPACING`.
+const SPACING_MS: &str = "CLUSTER_SPACING_MS";
+
 /// The most pages of the whole crawl, in the environment of a node that has a limit.
 const MAX_PAGES: &str = "CLUSTER_MAX_PAGES";
 
 /// A site on many addresses, each a domain of its own.
-struct Site(Vec<Recorder>);
+struct Site(Vec<Recorder>, Shape);
 
-const DOMAINS: u8 = 20;
-const PAGES: u32 = 50;
+/// The first half of the addresses of a site, how many domains it has, and how many pages each of them.
+#[derive(Clone, Copy)]
+struct Shape {
+    network: [u8; 2],
+    domains: u32,
+    pages: u32,
+}
+
+const SHAPE: Shape = Shape { network: [127, 0], domains: 20, pages: 50 };
+const PAGES: u32 = SHAPE.pages;
+
+impl Shape {
+    fn address(self, domain: u32) -> Ipv4Addr {
+        let [first, second] = self.network;
+        Ipv4Addr::new(first, second, 19, u8::try_from(domain + 1).unwrap())
+    }
+
+    /// Each page links to two others of its domain; the first of each domain also links to those of two other domains.
+    fn answer(self, asked: &Asked, domain: u32, port: u16) -> Answer {
+        let page = asked.path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < self.pages);
+        let Some(page) = page else { return Answer::status(404) };
+        let here = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < self.pages);
+        let others = [2 * domain + 1, 2 * domain + 2].into_iter().filter(|other| page == 0 && *other < self.domains);
+        let others = others.map(|other| format!("http://{}:{port}/0", self.address(other)));
+        Answer::page(here.map(|page| format!("/{page}")).chain(others))
+            .after(Duration::from_millis(fastrand::u64(0..60)))
+    }
+}
 
 impl Site {
     fn start() -> Self {
-        let first = TcpListener::bind((address(0), 0)).unwrap();
+        Self::of(SHAPE)
+    }
+
+    fn of(shape: Shape) -> Self {
+        let first = TcpListener::bind((shape.address(0), 0)).unwrap();
         let port = first.local_addr().unwrap().port();
-        let rest = (1..DOMAINS).map(|domain| TcpListener::bind((address(domain), port)).unwrap());
+        let rest = (1..shape.domains).map(|domain| TcpListener::bind((shape.address(domain), port)).unwrap());
         let listeners = std::iter::once(first).chain(rest).zip(0..);
-        Self(listeners.map(|(at, domain)| Recorder::at(at, move |asked| answer(asked, domain, port))).collect())
+        let recorder = |(at, domain)| Recorder::at(at, move |asked| shape.answer(asked, domain, port));
+        Self(listeners.map(recorder).collect(), shape)
     }
 
     fn pages(&self) -> BTreeSet<String> {
-        self.0.iter().flat_map(|at| (0..PAGES).map(|page| at.url(&format!("/{page}")))).collect()
+        self.0.iter().flat_map(|at| (0..self.1.pages).map(|page| at.url(&format!("/{page}")))).collect()
     }
 
     fn times(&self) -> BTreeMap<String, usize> {
@@ -82,19 +122,8 @@ impl Site {
     }
 }
 
-fn address(domain: u8) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 19, domain + 1)
-}
-
-/// Each page links to two others of its domain; the first of each domain also links to those of two other domains.
-fn answer(asked: &Asked, domain: u8, port: u16) -> Answer {
-    let Some(page) = asked.path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < PAGES) else {
-        return Answer::status(404);
-    };
-    let here = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
-    let others = [2 * domain + 1, 2 * domain + 2].into_iter().filter(|other| page == 0 && *other < DOMAINS);
-    Answer::page(here.chain(others.map(|other| format!("http://{}:{port}/0", address(other)))))
-        .after(Duration::from_millis(fastrand::u64(0..60)))
+fn address(domain: u32) -> Ipv4Addr {
+    SHAPE.address(domain)
 }
 
 #[derive(serde::Serialize)]
@@ -115,7 +144,7 @@ fn a_process_that_is_a_node() {
         .seed(env::var(SEED).unwrap())
         .allow_private()
         .scope(Scope { within: Within::Any, ..Scope::default() })
-        .spacing(SPACING)
+        .spacing(env::var(SPACING_MS).map_or(SPACING, |ms| Duration::from_millis(ms.parse().unwrap())))
         .threads(2)
         .stop_on_signals()
         .cluster(database, "site")
@@ -173,6 +202,8 @@ struct Shared {
     items: tempfile::TempDir,
     max_pages: Option<u64>,
     concurrency: Option<u32>,
+    spacing: Duration,
+    term: Duration,
     started: usize,
     nodes: Vec<Child>,
     fates: Fates,
@@ -182,8 +213,17 @@ struct Shared {
 
 impl Shared {
     fn new(name: &'static str, site: &Site, max_pages: Option<u64>) -> Self {
-        let server = PostgresServer::shared();
-        let (database, seed) = (server.database(name), site.0[0].url("/0"));
+        Self::at(PostgresServer::shared(), name, site, max_pages)
+    }
+
+    fn at(server: Arc<PostgresServer>, name: &'static str, site: &Site, max_pages: Option<u64>) -> Self {
+        server.database(name);
+        Self::of(server, name, site, max_pages)
+    }
+
+    /// The same where the database is there.
+    fn of(server: Arc<PostgresServer>, name: &'static str, site: &Site, max_pages: Option<u64>) -> Self {
+        let (database, seed) = (server.url(name), site.0[0].url("/0"));
         let items = tempfile::tempdir().unwrap();
         let (nodes, fates) = (Vec::new(), Fates::default());
         Self {
@@ -194,6 +234,8 @@ impl Shared {
             items,
             max_pages,
             concurrency: None,
+            spacing: SPACING,
+            term: TERM,
             started: 0,
             nodes,
             fates,
@@ -202,11 +244,17 @@ impl Shared {
     }
 
     fn start(&mut self) {
+        self.start_by(Command::new(env::current_exe().unwrap()));
+    }
+
+    /// Starts a node by a command that runs this program.
+    fn start_by(&mut self, mut command: Command) {
         self.started += 1;
-        let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", "a_process_that_is_a_node", "--nocapture"]);
         command.env(DATABASE, &self.database).env(SEED, &self.seed);
         command.env(ITEMS, self.items.path().join(format!("{}.jsonl", self.started)));
+        command.env(SPACING_MS, self.spacing.as_millis().to_string());
+        command.env(TERM_MS, self.term.as_millis().to_string());
         if let Some(pages) = self.max_pages {
             command.env(MAX_PAGES, pages.to_string());
         }
@@ -277,7 +325,7 @@ impl Shared {
             1 | 4 => {
                 fates.stopped += 1;
                 signal(node, Signal::SIGSTOP);
-                thread::sleep(TERM * fastrand::u32(10..300) / 100);
+                thread::sleep(self.term * fastrand::u32(10..300) / 100);
                 signal(node, Signal::SIGCONT);
             }
             _ => {
@@ -291,7 +339,7 @@ impl Shared {
     fn run(&mut self, long: Duration) {
         let begun = Instant::now();
         while !self.has_ended {
-            assert!(begun.elapsed() < long + Duration::from_secs(60), "{:?}", self.fates);
+            assert!(begun.elapsed() < 3 * long + Duration::from_secs(60), "{:?}", self.fates);
             while self.nodes.len() < 3 {
                 self.start();
             }
@@ -320,50 +368,87 @@ impl Shared {
     }
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
+fn until(what: &str, is_so: impl FnMut() -> bool) {
+    within(Duration::from_secs(30), what, is_so);
+}
+
+fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "waited for this: {what}");
+        assert!(begun.elapsed() < limit, "waited for this: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Three nodes at a time, which are killed, stopped and ended at random for `long` and replaced, and then left alone. Longer with
-/// `ACTIX_CRAWLER_TEST_LONGER`.
+impl Shared {
+    /// Whether so many nodes are alive, and each has parts.
+    fn has_shared_out(&self, nodes: u64) -> bool {
+        let sql = "SELECT (SELECT count(*) FROM crawl_site.node WHERE state = 'live'), count(DISTINCT owner), count(*) \
+                   FROM crawl_site.part JOIN crawl_site.node ON session = owner AND state = 'live'";
+        // The tables may not be there yet.
+        self.server.try_psql(self.name, sql).as_deref() == Some(&*format!("{nodes}\t{nodes}\t1024"))
+    }
+
+    /// Judges a crawl of the whole site that has ended: every page was requested, its item is in the file of some node, and
+    /// each is settled once; no two requests to a domain were too close.
+    fn is_whole(&self, site: &Site) {
+        self.is_complete(site);
+        let gap = site.smallest_gap();
+        assert!(gap >= self.spacing, "{gap:?} between two requests to one domain: {:?}", self.fates);
+    }
+
+    /// The same, however close the requests were.
+    fn is_complete(&self, site: &Site) {
+        let (pages, times, gap) = (site.pages(), site.times(), site.smallest_gap());
+        let (again, fates): (usize, _) = (times.values().map(|times| times - 1).sum(), &self.fates);
+        println!("{fates:?}, {} nodes, {again} of {} pages again, smallest gap {gap:?}", self.started, pages.len());
+        assert_eq!(times.keys().cloned().collect::<BTreeSet<_>>(), pages, "every page was requested");
+        let all = pages.len() as u64;
+        let ledger = ["discovered", "done", "failed", "dropped"].map(|key| self.ledger(key));
+        assert_eq!(ledger, [all, all, 0, 0], "each is settled once");
+        // One that was started just after the end may have begun it again, and been killed.
+        assert_ne!(self.sql("SELECT ends FROM crawl"), "0");
+        let left = ["queue", "waiting", "inbox"].map(|table| self.sql(&format!("SELECT count(*) FROM {table}")));
+        assert_eq!(left, ["0", "0", "0"]);
+        assert_eq!(self.sql("SELECT count(*) FROM seen"), all.to_string());
+        assert_eq!(self.items(), pages, "every page's item is in the file of some node");
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            let _ = (node.kill(), node.wait());
+        }
+    }
+}
+
+/// Three nodes at a time, which are killed, stopped and ended at random and replaced, and then left alone. With
+/// `ACTIX_CRAWLER_TEST_LONGER` for five minutes, over 200 domains.
 #[test]
 fn a_crawl_whose_nodes_are_killed_stopped_and_joined_at_random_loses_nothing_and_hurries_nobody() {
     let is_longer = env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_some();
-    let long = Duration::from_secs(if is_longer { 120 } else { 12 });
-    let site = Site::start();
+    let shape = if is_longer { Shape { domains: 200, pages: 300, ..SHAPE } } else { SHAPE };
+    let site = Site::of(shape);
     let mut shared = Shared::new("random", &site, None);
-    shared.run(long);
-    let (pages, times, gap) = (site.pages(), site.times(), site.smallest_gap());
-    let again: usize = times.values().map(|times| times - 1).sum();
-    let (fates, started) = (&shared.fates, shared.started);
-    println!("{fates:?}, {started} nodes, {again} of {} pages again, smallest gap {gap:?}", pages.len());
-    assert!(gap >= SPACING, "{gap:?} between two requests to one domain: {fates:?}");
-    assert_eq!(times.keys().cloned().collect::<BTreeSet<_>>(), pages, "every page was requested");
-    let all = pages.len() as u64;
-    let ledger = ["discovered", "done", "failed", "dropped"].map(|key| shared.ledger(key));
-    assert_eq!(ledger, [all, all, 0, 0], "each is settled once");
-    // One that was started just after the end may have begun it again, and been killed.
-    assert_ne!(shared.sql("SELECT ends FROM crawl"), "0");
-    let left = ["queue", "waiting", "inbox"].map(|table| shared.sql(&format!("SELECT count(*) FROM {table}")));
-    assert_eq!(left, ["0", "0", "0"]);
-    assert_eq!(shared.sql("SELECT count(*) FROM seen"), all.to_string());
-    assert_eq!(shared.items(), pages, "every page's item is in the file of some node");
-    assert!(fates.killed > 0 && fates.stopped > 0, "{fates:?}");
+    if is_longer {
+        // So that it takes five minutes.
+        shared.spacing = Duration::from_secs(1);
+    }
+    shared.run(Duration::from_secs(if is_longer { 300 } else { 12 }));
+    shared.is_whole(&site);
+    assert!(shared.fates.killed > 0 && shared.fates.stopped > 0, "{:?}", shared.fates);
 }
 
 #[test]
 fn a_limit_on_pages_is_that_of_the_whole_crawl_and_met_exactly_whoever_dies() {
-    let site = Site::start();
-    let mut shared = Shared::new("pages", &site, Some(600));
+    let site = Site::of(Shape { pages: 80, ..SHAPE });
+    let mut shared = Shared::new("pages", &site, Some(1_000));
     shared.run(Duration::from_secs(5));
     let fates = &shared.fates;
-    assert_eq!((shared.ledger("done"), shared.ledger("failed")), (600, 0), "{fates:?}");
+    assert_eq!((shared.ledger("done"), shared.ledger("failed")), (1_000, 0), "{fates:?}");
     let waiting: u64 = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
-    assert_eq!(shared.ledger("discovered"), 600 + waiting, "the rest is kept");
+    assert_eq!(shared.ledger("discovered"), 1_000 + waiting, "the rest is kept");
     assert!(site.smallest_gap() >= SPACING && fates.killed > 0, "{fates:?}");
 }
 
@@ -384,13 +469,12 @@ fn several_nodes_crawl_as_many_times_as_fast() {
             let next = [2 * page + 1, 2 * page + 2].map(|page| format!("/{page}"));
             Answer::page(others.chain(next)).after(Duration::from_millis(100))
         };
-        let site = Site(std::iter::once(first).chain(rest).map(|at| Recorder::at(at, answer)).collect());
+        let site = Site(std::iter::once(first).chain(rest).map(|at| Recorder::at(at, answer)).collect(), SHAPE);
         let mut shared = Shared::new(name, &site, None);
         shared.concurrency = Some(8);
         (0..nodes).for_each(|_| shared.start());
         let count = || site.0.iter().map(Recorder::count).sum::<usize>();
-        let sharing = "SELECT count(DISTINCT owner) FROM part JOIN node ON session = owner AND state = 'live'";
-        until("all crawl", || shared.sql(sharing) == nodes.to_string() && count() > 500);
+        until("all crawl", || shared.has_shared_out(nodes as u64) && count() > 500);
         thread::sleep(3 * TERM);
         let (begun, before) = (Instant::now(), count());
         thread::sleep(Duration::from_secs(8));
@@ -404,7 +488,7 @@ fn several_nodes_crawl_as_many_times_as_fast() {
         pages
     };
     let [one, two, four] = [("speed1", 1), ("speed2", 2), ("speed4", 4)].map(|(name, nodes)| speed(name, nodes));
-    assert!(two > 1.8 * one && four > 3.3 * one, "{one:.0} {two:.0} {four:.0}");
+    assert!(two >= 1.9 * one && four >= 3.6 * one, "{one:.0} {two:.0} {four:.0}");
 }
 
 #[test]

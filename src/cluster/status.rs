@@ -49,6 +49,8 @@ pub struct NodeStatus {
     pub commits: i64,
     /// Whether nothing is left to do for it.
     pub is_idle: bool,
+    /// Whether it has a fault of its own or is about to leave, so that its parts should be another's.
+    pub is_unfit: bool,
     /// For how many seconds nothing was seen of it.
     pub silent: f64,
 }
@@ -70,7 +72,7 @@ pub async fn status(settings: &ClusterSettings) -> Result<ClusterStatus> {
                    (SELECT count(*) FROM inbox), (SELECT count(*) FROM part WHERE owner IS NULL \
                    OR owner NOT IN (SELECT session FROM node WHERE node.state = 'live')) FROM crawl";
         let crawl = snapshot.query_typed(sql, &[]).await?;
-        let sql = "SELECT name, state, (SELECT count(*) FROM part WHERE owner = session), pages, commits, idle, \
+        let sql = "SELECT name, state, (SELECT count(*) FROM part WHERE owner = session), pages, commits, idle, unfit, \
                    extract(epoch FROM now() - seen)::double precision FROM node ORDER BY joined, session";
         let nodes = snapshot.query_typed(sql, &[]).await?;
         let sql = "SELECT counters FROM node UNION ALL SELECT counters FROM crawl";
@@ -94,7 +96,8 @@ pub async fn status(settings: &ClusterSettings) -> Result<ClusterStatus> {
             pages: row.try_get(3)?,
             commits: row.try_get(4)?,
             is_idle: row.try_get(5)?,
-            silent: row.try_get(6)?,
+            is_unfit: row.try_get(6)?,
+            silent: row.try_get(7)?,
         })
     };
     let read = || -> std::result::Result<_, tokio_postgres::Error> {
@@ -154,11 +157,12 @@ impl fmt::Display for ClusterStatus {
         writeln!(f, "  waiting or in flight for {}; {} on their way", Counted(domains, "domain"), self.sent)?;
         writeln!(f, "  {} of {} parts belong to nobody", self.free_parts, Part::COUNT)?;
         writeln!(f, "  {} joined so far", Counted(of(self.joined), "node"))?;
-        for NodeStatus { name, state, parts, pages, commits, is_idle, silent } in &self.nodes {
-            let does = match (state.as_str(), is_idle) {
-                ("live", true) => "has nothing left to do",
-                ("live", false) => "crawls",
-                (state, _) => state,
+        for NodeStatus { name, state, parts, pages, commits, is_idle, is_unfit, silent } in &self.nodes {
+            let does = match (state.as_str(), is_unfit, is_idle) {
+                ("live", true, _) => "gives its parts away",
+                ("live", false, true) => "has nothing left to do",
+                ("live", false, false) => "crawls",
+                (state, ..) => state,
             };
             let (parts, pages) = (Counted(of(*parts), "part"), Counted(of(*pages), "page"));
             let commits = Counted(of(*commits), "commit");

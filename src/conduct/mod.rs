@@ -24,7 +24,7 @@ use self::{
     adaptive::AdaptiveRate,
     cooling::{BackOff, Cooling, CoolingCause},
     quota::Spread,
-    throttle::{Evidence, NotBefore, Refusal, Throttle},
+    throttle::{Evidence, LastAsked, NotBefore, Refusal, Throttle},
 };
 pub use self::{
     lessons::{AskedSpacing, Lessons, Sparing},
@@ -261,6 +261,16 @@ impl Conduct {
     /// Assumes that an earlier process made as many requests as were lawful up to `at`.
     pub(crate) fn assume_asked(&mut self, at: Instant) {
         self.members.iter_mut().for_each(|member| member.throttle.assume_asked(at));
+    }
+
+    /// Returns when requests were last made to the domain, by any tenant; `None` for never.
+    pub(crate) fn last_asked(&self) -> Option<LastAsked> {
+        self.members.throttle().last_asked()
+    }
+
+    /// Assumes that another process has made these requests.
+    pub(crate) fn assume(&mut self, asked: &LastAsked) {
+        self.members.iter_mut().for_each(|member| member.throttle.assume(asked));
     }
 
     /// Restores lessons; the stricter of those and the current state holds.

@@ -1,4 +1,4 @@
-//! Domains: the table of domains with work or a past, and the order in which they are due. Knows no frontier and no fetchers.
+//! Domains: the table of domains with work or a past, and the order in which they are due. Knows no queues and no fetchers.
 
 use std::{
     cmp::Reverse,
@@ -15,9 +15,13 @@ use super::{
     held::Held,
 };
 use crate::{
-    conduct::{Lessons, Sparing, Terms, cooling::Cooling},
+    conduct::{Lessons, Sparing, Terms, cooling::Cooling, throttle::LastAsked},
     conducts::Tenant,
     domain::Domain,
+    frontier::{
+        part::{Part, PartSet},
+        shared,
+    },
     permit::{Released, Tenancy},
     politeness::{Politeness, RobotsPolicy},
 };
@@ -43,6 +47,8 @@ pub struct Domains {
     /// Domains without a state may have received requests until this instant: then this process took the crawl over
     /// from another, or the limits changed.
     asked_until: Option<Instant>,
+    /// The same of the domains of single parts, where machines share the crawl; `None` for a part of which none was asked.
+    parts: Option<HashMap<Part, Option<Instant>>>,
     /// The domains that are paused or cancelled.
     pub held: Held,
 }
@@ -96,6 +102,7 @@ impl Domains {
             tenant,
             released,
             asked_until: None,
+            parts: None,
             held: Held::default(),
         }
     }
@@ -104,6 +111,44 @@ impl Domains {
     /// laxer limits.
     pub fn begin_as_asked(&mut self, at: Instant) {
         self.asked_until = Some(at);
+        if let Some(parts) = &mut self.parts {
+            parts.clear();
+        }
+    }
+
+    /// Begins with parts that belonged to other processes: what is said of when their domains were asked holds, and others may have
+    /// been asked until `now`.
+    pub(crate) fn gain(&mut self, gained: &PartSet, rested: Vec<shared::LastAsked>, now: Instant) {
+        let parts = self.parts.get_or_insert_default();
+        parts.extend(gained.iter().map(|part| (part, Some(now))));
+        let at = |age: Duration| now.checked_sub(age);
+        let (of_others, named): (Vec<_>, Vec<_>) = rested.into_iter().partition(|asked| asked.domain.is_none());
+        parts.extend(of_others.into_iter().map(|asked| (asked.part, asked.ago.and_then(at))));
+        for shared::LastAsked { domain, ago, starts, has_more, .. } in named {
+            // What is so long ago that no clock here knows it matters no more.
+            if let (Some(domain), Some(last)) = (domain, ago.and_then(at)) {
+                let starts = starts.into_iter().filter_map(at).collect();
+                self.live(&domain, now).tenancy.assume(&LastAsked { last, starts, has_more });
+                // Its state is removed in time.
+                self.schedule(&domain, now);
+            }
+        }
+    }
+
+    /// Returns when the domains of these parts were last asked, whose next owner has to know it.
+    pub(crate) fn last_asked(&self, parts: &PartSet, now: Instant) -> Vec<shared::LastAsked> {
+        let ago = |at: Instant| now.saturating_duration_since(at);
+        let others = parts.iter().map(|part| {
+            let asked = asked_until(self.asked_until, self.parts.as_ref(), part);
+            shared::LastAsked { part, domain: None, ago: asked.map(ago), starts: Vec::new(), has_more: true }
+        });
+        let named = self.all_live().filter_map(|(domain, live)| {
+            let part = Some(Part::of(domain)).filter(|part| parts.contains(*part))?;
+            let LastAsked { last, starts, has_more } = live.tenancy.last_asked()?;
+            let starts = starts.into_iter().map(ago).collect();
+            Some(shared::LastAsked { part, domain: Some(domain.clone()), ago: Some(ago(last)), starts, has_more })
+        });
+        others.chain(named).collect()
     }
 
     /// Changes the settings of politeness. The domains whose limits become others are due at `now`, since these may allow
@@ -171,7 +216,7 @@ impl Domains {
         entry.live.get_or_insert_with(|| {
             let terms = terms_of(domain, &self.politeness, &self.usual_terms);
             let tenancy = self.tenant.join(domain, terms, self.released.clone(), now);
-            if let Some(at) = self.asked_until {
+            if let Some(at) = asked_until(self.asked_until, self.parts.as_ref(), Part::of(domain)) {
                 tenancy.assume_asked(at);
             }
             Live { tenancy, obeys_robots: self.politeness.obeys_robots(domain) }
@@ -250,7 +295,15 @@ impl Domains {
         let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
         let Some(live) = &entry.live else { return Forgotten::default() };
         match live.tenancy.may_leave(now) {
-            Ok(()) => Forgotten { live: entry.live.take(), come_back: None },
+            Ok(()) => {
+                if let Some(parts) = &mut self.parts
+                    && !live.tenancy.is_fresh(now)
+                {
+                    // Another tenant is there, which a next owner of the part does not know.
+                    parts.insert(Part::of(domain), Some(now));
+                }
+                Forgotten { live: entry.live.take(), come_back: None }
+            }
             Err(come_back) => Forgotten { live: None, come_back: come_back.map(|at| at.max(now + COME_BACK)) },
         }
     }
@@ -312,6 +365,11 @@ impl Domains {
     }
 }
 
+/// Returns until when domains of a part may have been asked that have no state.
+fn asked_until(of_all: Option<Instant>, parts: Option<&HashMap<Part, Option<Instant>>>, part: Part) -> Option<Instant> {
+    parts.and_then(|parts| parts.get(&part)).copied().unwrap_or(of_all)
+}
+
 /// Returns the terms of a domain: its own if there is an override for it.
 fn terms_of(domain: &Domain, politeness: &Politeness, usual: &Arc<Terms>) -> Arc<Terms> {
     match politeness.limits_by_override(domain) {
@@ -364,6 +422,34 @@ mod tests {
         assert_eq!(domains.next_due(), Some(now));
         assert_eq!([domains.pop_due(now), domains.pop_due(now), domains.pop_due(now)], [Some(b), Some(c), None]);
         assert_eq!(domains.pop_due(now + S), Some(a));
+    }
+
+    /// Of domains whose part comes from another process, those that it has asked rest from then on, those that it has not asked do not,
+    /// and of a part of which it has said nothing all may just have been asked.
+    #[test]
+    fn domains_that_come_from_another_process_rest_since_it_asked_them() {
+        let (mut before, start) = (domains(), Instant::now());
+        let [asked, quiet] = ["a.org", "b.org"].map(Domain::new);
+        let parts: PartSet = [&asked, &quiet].into_iter().map(Part::of).collect();
+        before.gain(&parts, Vec::new(), start);
+        before.begin_as_asked(start);
+        let mut permit = before.live(&asked, start).tenancy.grant(start + S, start + 2 * S).unwrap();
+        permit.try_start(start + 2 * S).unwrap();
+        permit.wrote(start + 2 * S);
+        drop(permit);
+        let told = before.last_asked(&parts, start + 3 * S);
+        assert_eq!(told.len(), 3, "{told:?}");
+        let (mut after, now) = (domains(), start + 3 * S);
+        after.gain(&parts, told, now);
+        let may_ask =
+            |domains: &mut Domains, domain: &Domain| domains.live(domain, now).tenancy.grant(now, now).is_ok();
+        assert!(may_ask(&mut after, &quiet), "three seconds after anything could have been asked");
+        assert_eq!(after.pop_due(now), Some(asked.clone()), "its state is looked at");
+        let last = after.get(&asked).unwrap().tenancy.last_asked().unwrap().last;
+        assert!(last >= start + 2 * S && last <= now, "{:?}", last - start);
+        let mut nothing_told = domains();
+        nothing_told.gain(&parts, Vec::new(), now);
+        assert!(!may_ask(&mut nothing_told, &quiet) && !may_ask(&mut nothing_told, &asked));
     }
 
     #[test]

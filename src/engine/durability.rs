@@ -132,6 +132,11 @@ impl Durability {
         }
     }
 
+    /// Records that everything done before the ticket came after the end, and is not stored: whoever waits for it is told so.
+    pub fn too_late(&mut self, ticket: Ticket) {
+        drop(self.seeders.remove(&ticket));
+    }
+
     /// Records that the store was closed without an error; notifies everyone who still waits.
     pub fn all_stored(&mut self) {
         for (_, (answer, seeded)) in self.seeders.drain() {

@@ -162,8 +162,8 @@ impl Handler<Control> for Scheduler {
 
     fn handle(&mut self, control: Control, context: &mut Context<Self>) {
         self.act(context, |scheduler, _| match control {
-            Control::Pause => scheduler.crawl.set_mode(Mode::Paused),
-            Control::Resume => scheduler.crawl.set_mode(Mode::Running),
+            Control::Pause => scheduler.crawl.set_paused(true),
+            Control::Resume => scheduler.crawl.set_paused(false),
             Control::Stop | Control::StopWithin(_) | Control::Abort => scheduler.crawl.set_mode(Mode::Stopping),
             Control::Close => scheduler.stay_open = false,
         });

@@ -25,6 +25,7 @@ mod queues;
 mod file_queue;
 mod granter;
 mod outage;
+mod fitness;
 mod places;
 pub mod domains;
 mod due_queue;

@@ -291,7 +291,7 @@ impl Scheduler {
             if !is_stored {
                 closed.complaints.push(STATE_GIVEN_UP.to_owned());
             } else if failure.is_none() {
-                scheduler.crawl.closed();
+                scheduler.crawl.closed(clock::now());
             }
             scheduler.note_log(logged);
             scheduler.report(closed, failure, is_given_up);
@@ -308,6 +308,7 @@ impl Scheduler {
         let (elapsed, is_whole) = (self.elapsed(now), self.panicked.is_none());
         let closing = catch_unwind(AssertUnwindSafe(|| {
             if is_whole {
+                self.crawl.let_go_of_all(now);
                 self.crawl.commit_all(elapsed, now, clock::wall());
             }
             self.crawl.close(now)
@@ -362,7 +363,7 @@ impl Scheduler {
 
     /// Tells whether it is too late for seeds.
     pub(super) fn is_over(&self) -> bool {
-        self.ended.is_some() || self.crawl.mode() == Mode::Stopping
+        self.ended.is_some() || self.crawl.mode() == Mode::Stopping || self.crawl.has_ended_everywhere()
     }
 
     pub(super) fn progress(&mut self) -> Progress {

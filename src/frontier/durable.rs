@@ -16,7 +16,7 @@ use super::{
     Frontier,
     known_depth::KnownDepth,
     part::PartSet,
-    shared::{Others, Shared},
+    shared::{LastAsked, Others, Shared},
 };
 use crate::{
     domain::Domain,
@@ -170,11 +170,13 @@ pub enum StoreNews {
     Arrived(Domain),
     /// Everything done before this [`Durable::acknowledge`] is stored.
     Stored(Ticket),
+    /// What was done before this [`Durable::acknowledge`] is not stored: the crawl had ended on all machines.
+    TooLate(Ticket),
     /// The result of [`Durable::robots`].
     Robots(Ticket, Option<StoredRobotsFile>),
     /// This process owns these domains from now on; their requests are in [`Frontier::domains`]. The previous owner may
     /// have just sent requests to them.
-    Gained(Vec<(Domain, DomainHistory)>),
+    Gained(GainedParts),
     /// Another process owns these domains from now on. Their leases have ended: `settle` and `give_back` no longer find
     /// them, and nothing may be sent to these domains.
     Lost(Vec<Domain>),
@@ -190,6 +192,24 @@ pub enum StoreNews {
     Room,
     /// The store cannot store any more; the text says why. Earlier commits are safe.
     Failed(String),
+}
+
+/// What a process gains with parts that belonged to others.
+///
+/// ```
+/// use actix_crawler::frontier::durable::GainedParts;
+///
+/// let nothing = GainedParts::default();
+/// assert!(nothing.parts.is_empty() && nothing.domains.is_empty());
+/// ```
+#[derive(Debug, Default)]
+pub struct GainedParts {
+    /// The parts.
+    pub parts: PartSet,
+    /// Their domains that have requests or a history.
+    pub domains: Vec<(Domain, DomainHistory)>,
+    /// When their domains were last asked; those of a part of which nothing is said may have been asked just now.
+    pub rested: Vec<LastAsked>,
 }
 
 /// A stored robots file.

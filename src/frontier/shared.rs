@@ -1,12 +1,14 @@
 //! Shared: what a frontier that several machines share tells its crawl, and is told. Knows no store and no other machine.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::{
     checkpoint::Checkpoint,
     part::{Part, PartSet},
 };
-use crate::{identity::Fingerprint, request::Request};
+use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// The additional interface of a durable frontier that several machines share, each its own [`Part`]s of the crawl.
 ///
@@ -22,7 +24,8 @@ use crate::{identity::Fingerprint, request::Request};
 /// /// Gives away what is to be given away and of which nothing is on lease.
 /// fn let_go_of_quiet_parts(frontier: &mut dyn Shared, in_flight: &PartSet) {
 ///     let quiet = frontier.leaving().without(&frontier.lent()).without(in_flight);
-///     frontier.let_go(&quiet);
+///     // Nothing is said of when their domains were asked, so these count as asked just now.
+///     frontier.let_go(&quiet, Vec::new());
 /// }
 /// ```
 pub trait Shared {
@@ -32,8 +35,9 @@ pub trait Shared {
     /// Returns the parts of which requests are on lease.
     fn lent(&self) -> PartSet;
 
-    /// Gives up parts with the next commit. Loans of them end.
-    fn let_go(&mut self, parts: &PartSet);
+    /// Gives up parts with the next commit. Loans of them end. `asked` tells their next owner when their domains were last asked; those of
+    /// a part of which nothing is said count as asked just now.
+    fn let_go(&mut self, parts: &PartSet, asked: Vec<LastAsked>);
 
     /// Takes the next requests that other machines have sent here.
     fn arrived(&mut self) -> Vec<Arrived>;
@@ -43,6 +47,10 @@ pub trait Shared {
 
     /// Ends requests of [`Shared::arrived`] with the next commit: they were admitted, or are not wanted.
     fn settled(&mut self, arrived: &[ArrivedId]);
+
+    /// Says whether the parts of this machine should be another's, as long as there is one that does not say so too: it cannot send
+    /// requests for a fault of its own, or is about to leave.
+    fn set_unfit(&mut self, is_unfit: bool);
 
     /// Says whether anything is left to do on this machine. The crawl ends when nothing is left on any.
     fn set_idle(&mut self, is_idle: bool);
@@ -71,6 +79,33 @@ pub struct Allowance<N> {
     pub pages: N,
     /// Of requests.
     pub requests: N,
+}
+
+/// When a domain was last asked whose part its owner gives away.
+///
+/// Times are those since then, by the owner's clock: the next owner counts on from them, so it never asks too soon.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Domain, frontier::{part::Part, shared::LastAsked}};
+///
+/// let (domain, ago) = (Domain::new("example.org"), Duration::from_secs(3));
+/// let asked = LastAsked { part: Part::of(&domain), domain: Some(domain), ago: Some(ago), starts: vec![ago], has_more: false };
+/// let never = LastAsked { domain: None, ago: None, starts: Vec::new(), ..asked };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAsked {
+    /// The part.
+    pub part: Part,
+    /// The domain; `None` for all of the part that are not named.
+    pub domain: Option<Domain>,
+    /// How long ago its last request began or ended, at the least; `None` for never.
+    pub ago: Option<Duration>,
+    /// How long ago the requests began that its rate counts, the first of them first.
+    pub starts: Vec<Duration>,
+    /// Whether as many as were lawful may have begun before those.
+    pub has_more: bool,
 }
 
 /// A request that another machine has sent here.
@@ -133,6 +168,8 @@ pub struct Others {
     pub machines: usize,
     /// How the whole crawl goes on.
     pub state: CrawlState,
+    /// How long a sign of life of this machine holds: the crawl's sense of what is soon.
+    pub term: Duration,
 }
 
 /// How a crawl goes on that several machines share.
@@ -170,6 +207,10 @@ pub struct ToOthers {
     pub settled: Vec<ArrivedId>,
     /// The parts that belong to nobody from now on.
     pub released: Vec<Part>,
+    /// When the domains of those were last asked.
+    pub rested: Vec<LastAsked>,
+    /// Whether the parts of this machine should be another's.
+    pub is_unfit: bool,
     /// If nothing is left to do here: how many gains of parts were known when that was found.
     pub idle: Option<u64>,
     /// Whether more of the limits could be used.
@@ -215,8 +256,10 @@ impl ToOthers {
         self.sent.extend(later.sent);
         self.settled.extend(later.settled);
         self.released.extend(later.released);
+        self.rested.extend(later.rested);
         self.unused.pages += later.unused.pages;
         self.unused.requests += later.unused.requests;
-        (self.idle, self.is_hungry, self.limits) = (later.idle, later.is_hungry, later.limits);
+        (self.idle, self.is_hungry, self.is_unfit, self.limits) =
+            (later.idle, later.is_hungry, later.is_unfit, later.limits);
     }
 }

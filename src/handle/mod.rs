@@ -152,7 +152,7 @@ impl CrawlHandle {
         self.ask(Control::Pause).await
     }
 
-    /// Grants permits again; domains that were paused by themselves stay so.
+    /// Grants permits again; domains that were paused by themselves stay so, and so does a crawl that all of its machines have paused.
     ///
     /// # Errors
     /// The crawl has ended.

@@ -11,7 +11,7 @@ use crate::{
     conduct::{
         AskedSpacing, Conduct, Cooled, GivenUp, Lessons, Sparing, TenantId, Terms,
         cooling::{Cooling, CoolingCause},
-        throttle::{Evidence, Refusal},
+        throttle::{Evidence, LastAsked, Refusal},
     },
     domain::Domain,
     politeness::limits::Limits,
@@ -257,6 +257,21 @@ impl Tenancy {
     /// See [`Conduct::assume_asked`].
     pub(crate) fn assume_asked(&self, at: Instant) {
         self.gate.lock().conduct.assume_asked(at);
+    }
+
+    /// See [`Conduct::last_asked`].
+    pub(crate) fn last_asked(&self) -> Option<LastAsked> {
+        self.gate.lock().conduct.last_asked()
+    }
+
+    /// See [`Conduct::assume`].
+    pub(crate) fn assume(&self, asked: &LastAsked) {
+        self.gate.lock().conduct.assume(asked);
+    }
+
+    /// Tells whether only what it has taught distinguishes the domain from an unused one.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.gate.lock().conduct.is_fresh(now)
     }
 
     /// Returns how the domain is spared.

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io::{IoSliceMut, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd,
     sync::{Arc, Mutex},
     thread,
@@ -40,6 +40,8 @@ pub struct Asked {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Who has sent it.
+    pub from: IpAddr,
 }
 
 impl Asked {
@@ -204,6 +206,7 @@ impl Notes {
 /// Serves one connection. It ends quietly when its client does.
 fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Notes>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
     stream.set_nodelay(true).ok()?;
+    let from = stream.peer_addr().ok()?.ip();
     let mut socket = Socket { stream, clock, read: Vec::new(), at: Instant::now() };
     loop {
         let head = socket.until(|read| read.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4))?;
@@ -221,7 +224,7 @@ fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Notes>, answer: &dyn F
         let host = header("host").map_or("", |host| host.rsplit_once(':').map_or(host, |(host, _)| host)).to_owned();
         let body = socket.until(|read| (read.len() >= length).then_some(length))?;
         let asked =
-            Asked { at, index: 0, host, in_flight: 0, in_flight_in_all: 0, time: 0, method, path, headers, body };
+            Asked { at, index: 0, host, in_flight: 0, in_flight_in_all: 0, time: 0, method, path, headers, body, from };
         let asked = notes.lock().unwrap().take(asked);
         let Answer { after, status, headers, body, hangs_up } = answer(&asked);
         thread::sleep(after);

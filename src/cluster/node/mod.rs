@@ -10,7 +10,7 @@ use std::{
 use hashbrown::HashMap;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{
-    Client, Error as SqlError, Row,
+    Client, Error as SqlError, Row, Transaction,
     types::{ToSql, Type},
 };
 
@@ -62,7 +62,7 @@ enum Renewal {
     Renewed,
     /// The database did not answer, or not in time.
     Missed(String),
-    /// Another process has found this one dead, or the crawl is gone.
+    /// Another process has found this one dead, the database has failed over, or the crawl is gone.
     Lost(String),
 }
 
@@ -118,14 +118,19 @@ impl Node {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let look_interval = self.pause();
         let transaction = self.client().await?.transaction().await?;
-        // Locks the crawl: it neither ends meanwhile, nor does another node come.
-        let sql = "UPDATE crawl SET state = 'running', nodes = nodes + 1 RETURNING ends, stops, counters";
+        // Locks the crawl: it neither ends meanwhile, nor does another node come. It goes on when the node's settings are accepted.
+        let sql = "UPDATE crawl SET nodes = nodes + 1 RETURNING ends, stops, counters, timeline <> timeline()";
         let rows = transaction.query_typed(sql, &[]).await?;
-        let (ends, stops, counters): (i64, i64, Option<String>) = match rows.first() {
-            Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
-            None => (0, 0, None),
+        let (ends, stops, counters, has_failed_over): (i64, i64, Option<String>, bool) = match rows.first() {
+            Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?),
+            None => (0, 0, None, false),
         };
-        let live = transaction.query_typed("SELECT FROM node WHERE state = 'live' LIMIT 1", &[]).await?;
+        if has_failed_over {
+            void_all(&transaction, term).await?;
+        }
+        // One that has not left since the crawl has ended crawls no more.
+        let sql = "SELECT FROM node WHERE state = 'live' AND ends = $1 LIMIT 1";
+        let live = transaction.query_typed(sql, &[(&ends, Type::INT8)]).await?;
         let sql = "SELECT counters, pages, requests, session FROM node WHERE state <> 'live'";
         let gone = transaction.query_typed(sql, &[]).await?;
         let (mut pages, mut requests, mut of_gone) = (0, 0, vec![counters]);
@@ -147,9 +152,14 @@ impl Node {
             transaction.execute_typed(sql, &[(&sessions, Type::INT8_ARRAY)]).await?;
         }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
-        let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
-        transaction.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
+        let sql = "INSERT INTO node (session, name, term, ends) VALUES ($1, $2, $3, $4)";
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8), (&ends, Type::INT8)];
+        transaction.execute_typed(sql, &parameters).await?;
         transaction.commit().await?;
+        if has_failed_over {
+            tracing::warn!(crawl = self.crawl(), "the database has failed over; the nodes from before are waited for");
+        }
         Ok(Joined { session, ends, stops, look_interval, joins_others: !live.is_empty() })
     }
 
@@ -209,12 +219,15 @@ impl Node {
     async fn try_renew(&mut self, limit: Duration) -> Renewal {
         let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
         let renewing = async {
-            let sql = "UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND state = 'live'";
+            let sql = "UPDATE node SET beat = beat + 1, seen = now() \
+                       WHERE session = $1 AND state = 'live' AND timeline = timeline()";
             self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
         };
         match timeout(limit, renewing).await {
             Ok(Ok(0)) => Renewal::Lost(
-                "another node has taken this one for dead, or the crawl was dropped and begun again".to_owned(),
+                "another node has taken this one for dead, the database has failed over to a replica, or the crawl was dropped \
+                 and begun again"
+                    .to_owned(),
             ),
             Ok(Err(error)) if is_dropped(&error) => Renewal::Lost("it was dropped".to_owned()),
             Ok(Err(error)) => Renewal::Missed(error.to_string()),
@@ -278,6 +291,21 @@ impl Node {
         };
         Ok(&mut self.live.insert(current).client)
     }
+}
+
+/// Makes all nodes void that joined before the database failed over, and gives all parts to one in their place, which is
+/// silent. The replica may know neither all of them nor whose the parts were, and each may ask until its term lapses. So the
+/// parts are taken over as those of any node that is not heard of any more. When they were asked before it is not known either.
+async fn void_all(transaction: &Transaction<'_>, term: i64) -> std::result::Result<(), SqlError> {
+    transaction
+        .batch_execute("UPDATE crawl SET timeline = timeline(); UPDATE node SET state = 'dead' WHERE state = 'live'; DELETE FROM rested")
+        .await?;
+    let before = random_number();
+    // The longest term of those that are known.
+    let sql = "INSERT INTO node (session, name, term, ends) \
+               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)), (SELECT ends FROM crawl) FROM node";
+    transaction.execute_typed(sql, &[(&before, Type::INT8), (&term, Type::INT8)]).await?;
+    transaction.execute_typed("UPDATE part SET owner = $1", &[(&before, Type::INT8)]).await.map(drop)
 }
 
 /// Returns the sum of counters as rows have them; `None` if one of them cannot be read.

@@ -122,9 +122,38 @@ fn what_nodes_that_are_gone_have_done_is_kept_when_another_joins_and_their_rows_
         shared.sql(&format!("UPDATE node SET state = 'dead' WHERE session = {session}"));
         let (_third, joined) = shared.node(LENGTH).await;
         assert_eq!(shared.sql("SELECT session FROM node"), joined.session.to_string());
-        assert_eq!(shared.sql("SELECT pages, requests, nodes, state FROM crawl"), "7\t18\t3\trunning");
+        assert_eq!(shared.sql("SELECT pages, requests, nodes, state FROM crawl"), "7\t18\t3\tnew");
         let sum: Counters = serde_json::from_str(&shared.sql("SELECT counters FROM crawl")).unwrap();
         assert_eq!((sum.checkpoint.ledger.done, sum.seen, sum.checkpoint.elapsed), (7, 7, 4 * S));
+    });
+}
+
+#[test]
+fn whoever_joins_after_a_failover_waits_for_all_nodes_from_before_also_for_those_that_the_replica_does_not_know() {
+    let shared = Shared::new("replica");
+    run(async {
+        let (mut before, _) = shared.node(TermLength::new(20 * S)).await;
+        // As a replica shows it whose timeline is another: its parts belong to a node of which it knows nothing.
+        shared.sql("UPDATE crawl SET timeline = '0'; UPDATE node SET timeline = '0'; UPDATE part SET owner = 7");
+        let lost = before.renew().await.unwrap_err();
+        assert!(lost.contains("failed over"), "{lost}");
+        let (mut after, joined) = shared.node(LENGTH).await;
+        assert!(joined.joins_others);
+        let all_others = format!("SELECT session, state, term FROM node WHERE session <> {}", joined.session);
+        let said = shared.sql(&all_others);
+        let (session, rest) = said.split_once('\t').unwrap();
+        assert_eq!(rest, "live\t20000", "one node is in the place of all, for the longest of their terms");
+        assert_eq!(shared.sql("SELECT owner, count(*) FROM part GROUP BY owner"), format!("{session}\t1024"));
+        let session = session.parse().unwrap();
+        let since = |ago| Silence::new(0, clock::now().checked_sub(ago).unwrap());
+        for (ago, state) in [(24 * S, "live"), (26 * S, "dead")] {
+            after.watch.0.insert(session, since(ago));
+            after.look_after_others().await;
+            assert_eq!(shared.sql(&all_others), format!("{session}\t{state}\t20000"));
+        }
+        // Who comes later finds no other timeline.
+        let _third = shared.node(LENGTH).await;
+        after.renew().await.unwrap();
     });
 }
 
@@ -138,5 +167,51 @@ fn a_term_begins_when_the_node_has_joined_and_a_node_that_has_left_asks_nobody()
         node.leave().await;
         assert!(term.check(clock::now()).is_err());
         assert_eq!(shared.sql("SELECT state FROM node"), "left");
+    });
+}
+
+/// Regression: a node that left between the reading of the accounts and the removal of the rows lost its own.
+#[test]
+fn the_accounts_of_a_node_that_leaves_while_another_joins_are_kept() {
+    let shared = Shared::new("leaves_meanwhile");
+    run(async {
+        let ((first, _), (second, _)) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+        let (one, other) = (first.session, second.session);
+        let mut counters = Counters::default();
+        counters.checkpoint.ledger.done = 5;
+        let counters = serde_json::to_string(&counters).unwrap();
+        shared.sql(&format!(
+            "UPDATE node SET counters = '{counters}', pages = 5; UPDATE node SET state = 'dead' WHERE session = {one}"
+        ));
+        // The second leaves just after the accounts of those that are gone were read.
+        shared.sql(&format!(
+            "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE crawl_test.node SET state = 'left' WHERE session = {other}; RETURN NULL; END $$; \
+             CREATE TRIGGER leave AFTER UPDATE OF counters ON crawl EXECUTE FUNCTION leave()"
+        ));
+        let (_third, _) = shared.node(LENGTH).await;
+        let sums = "SELECT sum((counters::json #>> '{progress,ledger,done}')::bigint), sum(pages) FROM \
+                    (SELECT counters, pages FROM node UNION ALL SELECT counters, pages FROM crawl) AS all_nodes";
+        assert_eq!(shared.sql(sums), "10\t10");
+        assert_eq!(shared.sql(&format!("SELECT state FROM node WHERE session = {other}")), "left");
+    });
+}
+
+/// Whoever begins a crawl has its seeds fetched again, if that is asked for. Regression: each of several nodes that were started
+/// together did, and later none, where a node of the crawl before had not left yet.
+#[test]
+fn of_nodes_that_are_started_together_one_begins_the_crawl_also_if_one_of_the_crawl_before_is_still_there() {
+    let shared = Shared::new("begins");
+    run(async {
+        let (first, second) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+        assert!(!first.1.joins_others && second.1.joins_others);
+        shared.sql("UPDATE crawl SET state = 'ended', ends = ends + 1");
+        let (third, fourth) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+        assert!(!third.1.joins_others && fourth.1.joins_others);
+        assert_eq!(
+            shared.sql("SELECT state FROM crawl"),
+            "ended",
+            "it goes on when the settings of a node are accepted"
+        );
     });
 }

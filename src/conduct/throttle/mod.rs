@@ -16,7 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{evidence::Evidence, past::Starts};
+pub use self::{
+    evidence::Evidence,
+    past::{LastAsked, Starts},
+};
 use self::{
     past::Past,
     spared::{Slow, Spared},
@@ -260,6 +263,29 @@ impl Throttle {
         past.grid = Some(at + window.interval());
         if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
             past.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
+        }
+    }
+
+    /// Returns when requests were last made; `None` for never.
+    pub(crate) fn last_asked(&self) -> Option<LastAsked> {
+        let last = self.last_start.max(self.last_end)?;
+        let (starts, has_more) = match (&self.past, self.limits.rate.window()) {
+            (Some(past), Some(window)) => past.latest(window),
+            _ => (Vec::new(), true),
+        };
+        Some(LastAsked { last, starts, has_more })
+    }
+
+    /// Assumes that another process has made these requests.
+    pub(crate) fn assume(&mut self, asked: &LastAsked) {
+        if self.last_start > Some(asked.last) {
+            return;
+        }
+        self.assume_asked(asked.last);
+        if let (Some(past), Some(window)) = (&mut self.past, self.limits.rate.window())
+            && !past.starts.is_empty()
+        {
+            past.set_starts(window, asked);
         }
     }
 

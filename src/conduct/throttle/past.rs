@@ -33,7 +33,38 @@ pub struct Starts {
     pub apart: Duration,
 }
 
+/// When a domain was last asked, as another process has to know that asks it from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAsked {
+    /// When the last request began or ended.
+    pub last: Instant,
+    /// When those began that the rate counts, oldest first.
+    pub starts: Vec<Instant>,
+    /// Whether as many as were lawful may have begun before those.
+    pub has_more: bool,
+}
+
+/// The most starts that another process is told of, one by one.
+const MAX_TOLD: usize = 256;
+
 impl Past {
+    /// Returns the latest starts, oldest first, and whether there may have been more.
+    pub fn latest(&self, window: Window) -> (Vec<Instant>, bool) {
+        let starts = self.starts.iter().skip(self.starts.len().saturating_sub(MAX_TOLD));
+        let is_full = self.starts.len() >= MAX_TOLD.min(window.count.get() as usize);
+        (starts.copied().collect(), is_full)
+    }
+
+    /// Counts starts that another process has made, in place of those that it may have made.
+    pub fn set_starts(&mut self, window: Window, asked: &LastAsked) {
+        let count = window.count.get() as usize;
+        let told = asked.starts.iter().skip(asked.starts.len().saturating_sub(count)).copied();
+        // Any before those count as made as late as possible.
+        let first = asked.starts.first().copied().unwrap_or(asked.last);
+        let more = if asked.has_more { count.saturating_sub(asked.starts.len()) } else { 0 };
+        self.starts = std::iter::repeat_n(first, more).chain(told).collect();
+    }
+
     /// Keeps as many starts as `window` counts, of `all` that were made. Those that are not remembered are filled in, and
     /// those made before the limits last changed by what is known of them.
     pub fn fill(&mut self, window: Window, all: Starts) {

@@ -322,3 +322,58 @@ proptest! {
         prop_assert!(world.starts.len() as f64 >= f64::from(count) * 6.0 * 0.99, "{} of {}", world.starts.len(), count * 6);
     }
 }
+
+/// A domain that goes from process to process, each of which knows only what the one before has told. Times between are those in
+/// which it belongs to nobody.
+#[test]
+fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
+    for (limits, per, most, expected) in [
+        (spaced(100 * MS, 1), 100, 1, 280),
+        (Limits::rate(Rate::per_second(20)), 1_000, 20, 540),
+        (Limits::rate("10/3s".parse::<Rate>().unwrap().burst(10)), 3_000, 10, 90),
+        (Limits::rate(Rate::per_minute(30).burst(30)), 60_000, 30, 30),
+        (Limits::rate(Rate::per_minute(600).burst(600)), 60_000, 600, 600),
+    ] {
+        let mut world = World::new(limits.clone());
+        for _ in 0..30 {
+            world.run(970 * MS, &mut || MS, &mut || Duration::ZERO);
+            if world.throttle.running > 0 {
+                world.throttle.release(world.now, true);
+            }
+            (world.throttle.planned, world.throttle.running) = (0, 0);
+            let asked = world.throttle.last_asked().unwrap();
+            // Its successor begins later, and knows how long ago that is.
+            world.now += 30 * MS;
+            world.throttle = Throttle::new(limits.clone());
+            world.throttle.assume(&asked);
+        }
+        assert!(world.fullest_window(Duration::from_millis(per)) <= most, "{limits:?}");
+        assert!(world.starts.len() >= expected, "{limits:?}: {}", world.starts.len());
+    }
+}
+
+#[test]
+fn starts_that_another_process_does_not_tell_of_count_as_made_as_late_as_possible() {
+    let (now, limits) = (Instant::now(), Limits::rate(Rate::per_hour(1_000).burst(1_000)));
+    let mut before = Throttle::new(limits.clone());
+    for nth in 0..600 {
+        before.plan();
+        before.try_start(now + nth * MS).unwrap();
+        before.started(now + nth * MS, 0.0);
+        before.release(now + nth * MS, true);
+    }
+    let asked = before.last_asked().unwrap();
+    assert!(asked.has_more && asked.starts.len() < 600);
+    let mut after = Throttle::new(limits);
+    after.assume(&asked);
+    let later = now + 1_000 * MS;
+    assert!(after.grant(later, later).is_err(), "400 more would be lawful, but that is not told");
+    let nothing_told = LastAsked { last: now, starts: Vec::new(), has_more: true };
+    let mut after = Throttle::new(Limits::rate(Rate::per_hour(10).burst(10)));
+    after.assume(&nothing_told);
+    assert!(after.grant(now + 3_599_000 * MS, now + 3_599_000 * MS).is_err());
+    let never_more = LastAsked { starts: vec![now], has_more: false, ..nothing_told };
+    let mut after = Throttle::new(Limits::rate(Rate::per_hour(10).burst(10)));
+    after.assume(&never_more);
+    assert_eq!(after.grant(later, later), Ok(later));
+}

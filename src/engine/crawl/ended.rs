@@ -37,6 +37,7 @@ impl Crawl {
     }
 
     fn page_arrived(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+        self.note_page_end(now);
         self.break_off_with(&visit.outcome);
         if self.durability.failure().is_some() {
             return self.leave_unsettled(&visit);

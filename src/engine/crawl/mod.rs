@@ -192,6 +192,15 @@ impl Crawl {
     /// Continues the crawl of an earlier process. That process may have been killed just after it sent a request to any
     /// domain, even before its first commit.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        let is_shared = resumed.is_shared;
+        self.go_on_with(resumed, now, time);
+        if is_shared {
+            // It may be paused, for one: that is known before anybody is asked.
+            self.store_news(now, time);
+        }
+    }
+
+    fn go_on_with(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
             self.intake.resume_depths(resumed.depths);
             self.intake.resume_visits(resumed.visits);
@@ -242,9 +251,9 @@ impl Crawl {
         self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
             let url = &seed.request().url;
-            // The seeds that a crawl begins with are given again when it is resumed.
+            // The seeds that a crawl begins with are given again when it is resumed, but not to other machines.
             if self.intake.include(url)
-                && answer.is_some()
+                && (answer.is_some() || self.is_shared())
                 && let Some(store) = self.frontier.durable()
             {
                 store.include(url);
@@ -327,7 +336,7 @@ impl Crawl {
         self.granter.assign_failures(turn.failures);
         self.granter.flush(turn.accounts);
         self.let_go_of_quiet_parts(now);
-        self.tell_others();
+        self.tell_others(now);
     }
 
     /// Returns when the next turn is due; `None` if only an event can bring work.
@@ -417,16 +426,21 @@ impl Crawl {
         }
         match mode {
             Mode::Stopping => {
-                self.granter.give_all_back(&mut self.frontier);
+                self.put_all_back();
                 // Pages that wait for files go back: no more files are requested.
                 self.submissions.stopping();
-                for leased in self.failures.take_unsent() {
-                    self.frontier.give_back(leased.id, None, false);
-                }
             }
             Mode::Paused if before != mode => self.accounts.note(&Event::Paused { domains: None }),
             Mode::Running if before != mode => self.accounts.note(&Event::Resumed { domains: None }),
             Mode::Paused | Mode::Running => {}
+        }
+    }
+
+    /// Puts back into the frontier what was taken from it and waits here.
+    fn put_all_back(&mut self) {
+        self.granter.give_all_back(&mut self.frontier);
+        for leased in self.failures.take_unsent() {
+            self.frontier.give_back(leased.id, None, false);
         }
     }
 

@@ -6,11 +6,17 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Crawl, Mode};
 use crate::{
     domain::Domain,
-    engine::{durability::Deferred, turn::Turn},
+    engine::{
+        domains::Live,
+        draining::Draining,
+        durability::Deferred,
+        fitness::{Condition, Fitness},
+        turn::Turn,
+    },
     frontier::{
         Frontier,
         candidate::Candidate,
-        durable::{Checkpoint, DomainHistory},
+        durable::{Checkpoint, GainedParts},
         part::{Part, PartSet},
         shared::{Arrived, ArrivedId, CrawlState, Others, Shared},
     },
@@ -25,6 +31,10 @@ pub(super) struct Sharing {
     stays_open: bool,
     /// How the whole crawl goes on.
     state: CrawlState,
+    /// Whether somebody has paused this process alone.
+    is_paused_here: bool,
+    /// Whether this machine should have domains.
+    fitness: Fitness,
     /// When to look next whether parts that are to be given away are quiet.
     next_check: Option<Instant>,
 }
@@ -33,6 +43,18 @@ pub(super) struct Sharing {
 const CHECK: Duration = Duration::from_millis(10);
 
 impl Crawl {
+    /// Pauses the crawl in this process, or goes on with it unless all machines have paused or ended it.
+    pub fn set_paused(&mut self, is_paused: bool) {
+        self.sharing.is_paused_here = is_paused;
+        self.pause_or_go_on();
+    }
+
+    fn pause_or_go_on(&mut self) {
+        // After the end, what comes is in no store any more, so nothing more is asked for.
+        let by_all = matches!(self.sharing.state, CrawlState::Paused | CrawlState::Ended);
+        self.set_mode(if by_all || self.sharing.is_paused_here { Mode::Paused } else { Mode::Running });
+    }
+
     /// Begins to share the crawl with other machines, which have these accounts.
     pub(super) fn share_with(&mut self, others: Checkpoint) {
         self.sharing.is_shared = true;
@@ -51,17 +73,17 @@ impl Crawl {
     }
 
     /// Tells whether nothing was left to do on any machine.
-    pub(super) fn has_ended_everywhere(&self) -> bool {
+    pub fn has_ended_everywhere(&self) -> bool {
         self.sharing.state == CrawlState::Ended
     }
 
     /// Takes domains over from another process, which may have just sent requests to them.
-    pub(super) fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
-        // A robots file that was asked for by way of it may have left a state from before.
+    pub(super) fn gain(&mut self, gained: GainedParts, now: Instant, time: SystemTime) {
+        let GainedParts { parts, domains, rested } = gained;
         for (domain, _) in &domains {
             self.domains.lose(domain);
         }
-        self.domains.begin_as_asked(now);
+        self.domains.gain(&parts, rested, now);
         for (domain, history) in domains {
             self.recall(&domain, &history, now, time);
             self.domains.schedule(&domain, now);
@@ -105,21 +127,41 @@ impl Crawl {
         if self.sharing.next_check.is_none_or(|at| at > now) {
             return;
         }
-        let busy = |live: &crate::engine::domains::Live| live.tenancy.in_flight() > 0;
-        let busy: PartSet =
-            self.domains.all_live().filter(|(_, live)| busy(live)).map(|(domain, _)| Part::of(domain)).collect();
         let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) else { return };
         let leaving = shared.leaving();
-        let quiet = leaving.without(&busy).without(&shared.lent());
-        if !quiet.is_empty() {
-            shared.let_go(&quiet);
-        }
+        let quiet = self.let_go_of_quiet(leaving, now);
         self.sharing.next_check = (quiet != leaving).then_some(now + CHECK);
     }
 
-    /// Returns when the next step of giving parts away is due.
+    /// Gives all parts away of which nothing is in flight, before the store is closed: whoever has them next, here or elsewhere, knows
+    /// then when their domains were asked.
+    pub fn let_go_of_all(&mut self, now: Instant) {
+        let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) else { return };
+        let held = Part::all().filter(|part| shared.holds_part(*part)).collect();
+        self.let_go_of_quiet(held, now);
+    }
+
+    fn let_go_of_quiet(&mut self, parts: PartSet, now: Instant) -> PartSet {
+        let busy = |live: &Live| live.tenancy.in_flight() > 0;
+        let busy: PartSet =
+            self.domains.all_live().filter(|(_, live)| busy(live)).map(|(domain, _)| Part::of(domain)).collect();
+        let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) else { return parts };
+        let quiet = parts.without(&busy).without(&shared.lent());
+        if !quiet.is_empty() {
+            shared.let_go(&quiet, self.domains.last_asked(&quiet, now));
+        }
+        quiet
+    }
+
+    /// Returns when the next step of giving parts away is due, or this machine is looked at for faults.
     pub(super) fn next_check(&self) -> Option<Instant> {
-        self.sharing.next_check
+        let look = self.sharing.fitness.next_look().filter(|_| self.sharing.is_shared);
+        self.sharing.next_check.into_iter().chain(look).min()
+    }
+
+    /// Takes note that a page has ended.
+    pub(super) fn note_page_end(&mut self, now: Instant) {
+        self.sharing.fitness.note_page_end(now);
     }
 
     /// Looks up what other machines have sent, to admit it.
@@ -167,7 +209,8 @@ impl Crawl {
 
     /// Handles what other machines have done.
     pub(super) fn others_did(&mut self, others: Others) {
-        let Others { accounts, included, drawn, used_up, are_hungry, state, .. } = others;
+        let Others { accounts, included, drawn, used_up, are_hungry, state, term, .. } = others;
+        self.sharing.fitness.set_term(term);
         for url in &included {
             self.intake.include(url);
         }
@@ -181,26 +224,46 @@ impl Crawl {
                 shared.give_back(unused);
             }
         }
-        match (std::mem::replace(&mut self.sharing.state, state), state) {
-            (before, _) if before == state => {}
-            // After the end, what comes is in no store any more, so nothing more is asked for.
-            (_, CrawlState::Paused | CrawlState::Ended) => self.set_mode(Mode::Paused),
-            (CrawlState::Paused, CrawlState::Running) => self.set_mode(Mode::Running),
-            (_, CrawlState::Stopped) => self.stop("somebody has stopped it on all machines".to_owned()),
-            (_, CrawlState::Running) => {}
+        if std::mem::replace(&mut self.sharing.state, state) == state {
+            return;
+        }
+        match state {
+            CrawlState::Stopped => self.stop("somebody has stopped it on all machines".to_owned()),
+            CrawlState::Running | CrawlState::Paused => self.pause_or_go_on(),
+            CrawlState::Ended => {
+                // What came too late is not waited for.
+                self.pause_or_go_on();
+                self.draining = Draining::default();
+                self.put_all_back();
+            }
         }
     }
 
+    /// Tells whether this machine has a fault of its own, for which others should have its domains.
+    fn is_unfit(&mut self, now: Instant) -> bool {
+        let keeps_up = self.durability.deferred() == 0 && !self.durability.is_behind();
+        let condition = Condition {
+            outage: self.granter.outage(now),
+            is_full: self.mode == Mode::Running && keeps_up && self.granter.is_full(&self.accounts),
+            has_requests: self.frontier.queued() + self.frontier.leased() > 0,
+        };
+        let domains = &self.domains;
+        let waits_for_servers = || domains.all_live().any(|(_, live)| live.tenancy.in_flight() > 0);
+        self.sharing.fitness.look(condition, now, waits_for_servers)
+    }
+
     /// Says to other machines whether anything is left to do here, and what is needed of the limits.
-    pub(super) fn tell_others(&mut self) {
+    pub(super) fn tell_others(&mut self, now: Instant) {
         if !self.sharing.is_shared {
             return;
         }
         let is_idle = self.mode != Mode::Stopping && !self.sharing.stays_open && self.has_nothing_left();
         let limits = self.granter.budget.limits();
         let is_hungry = self.granter.budget.needs_more() && self.frontier.queued() > 0 && !self.keeps_the_rest();
+        let is_unfit = self.mode == Mode::Stopping || self.is_unfit(now);
         if let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) {
             shared.set_idle(is_idle);
+            shared.set_unfit(is_unfit);
             shared.set_limits(limits);
             shared.set_hungry(is_hungry);
         }

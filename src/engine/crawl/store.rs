@@ -33,6 +33,7 @@ impl Crawl {
                     self.granter.wake(&mut self.frontier.files, &mut self.domains, &domain, now);
                 }
                 StoreNews::Stored(ticket) => self.durability.stored(ticket),
+                StoreNews::TooLate(ticket) => self.durability.too_late(ticket),
                 StoreNews::Gained(domains) => self.gain(domains, now, time),
                 StoreNews::Lost(domains) => self.lose(&domains, now),
                 StoreNews::Leaving => self.leave(now),
@@ -80,7 +81,12 @@ impl Crawl {
     }
 
     /// Records that the frontier's store was closed without an error.
-    pub fn closed(&mut self) {
+    pub fn closed(&mut self, now: Instant) {
+        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
+            if let StoreNews::TooLate(ticket) = news {
+                self.durability.too_late(ticket);
+            }
+        }
         self.durability.all_stored();
     }
 

@@ -22,7 +22,13 @@ use crate::{
         receipt::Receipt,
         visit::{Notified, Visit},
     },
-    frontier::{Lease, Next, memory::MemoryFrontier, seen_cache::SeenCache},
+    frontier::{
+        Lease, Leased, Next,
+        durable::Checkpoint,
+        memory::MemoryFrontier,
+        seen_cache::SeenCache,
+        shared::{CrawlState, Others},
+    },
     identity::CanonicalUrl,
     outcome::{Outcome, RedirectBy, local_fault::LocalFault},
     politeness::RobotsPolicy,
@@ -511,6 +517,23 @@ fn while_one_session_rests_its_requests_are_not_granted_and_those_of_others_are(
     assert_eq!((world.starts.len(), world.crawl.frontier.queued_of(&big)), (10, 3_000), "bob does not wait for alice");
     world.turns_to(until + Duration::from_secs(60));
     assert!(world.crawl.is_finished());
+}
+
+/// Regression: a page that came after the end on all machines, and waited here for its robots file or a permit, was waited for
+/// without end.
+#[test]
+fn what_comes_after_the_end_on_all_machines_is_not_waited_for() {
+    let [domain, _] = domains();
+    let mut world = World::obeying();
+    world.crawl.share_with(Checkpoint::default());
+    world.seed(&domain, 3);
+    world.crawl.turn(world.now);
+    world.crawl.others_did(Others { state: CrawlState::Ended, ..Others::default() });
+    world.crawl.set_paused(false);
+    world.end_robots(Outcome::Ok);
+    world.turns_to(world.now + 50 * MS);
+    assert!(world.crawl.is_finished(), "{:?}", world.crawl.progress(Duration::ZERO, world.now));
+    assert_eq!(world.starts, [], "it would be stored nowhere");
 }
 
 /// A robots file of about forty lines that differ from domain to domain.

@@ -209,6 +209,11 @@ impl Granter {
         self.pool.busy()
     }
 
+    /// Tells whether as many pages are in flight as may be, or the log does not keep up.
+    pub fn is_full(&self, accounts: &Accounts) -> bool {
+        self.pages_in_flight() >= self.politeness.concurrency.get() as usize || accounts.is_behind()
+    }
+
     /// Checks the global bounds: pages from grant to settlement, so that a slow pipeline means fewer permits, and pages
     /// in total. Domains stay in the heap until there is room.
     fn has_room(&self, accounts: &Accounts, failures: &Failures, deferred: usize) -> bool {

@@ -245,6 +245,10 @@ impl Granter {
 
     /// Records what a robots file asks for, for the domain's spacing and for the summary.
     fn note_robots(&self, turn: &mut Turn<'_>, domain: &Domain, robots: &Robots) {
+        if !turn.frontier.holds(domain) {
+            // Another machine asks it, by a conduct of its own.
+            return;
+        }
         let cap = self.politeness.max_crawl_delay;
         let said = match robots {
             Robots::Rules(rules) => {

@@ -12,7 +12,7 @@ use crate::{
     domain::Domain,
     frontier::{
         Drained, Frontier, LeaseId, Leased, Next, Offered,
-        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, Ticket},
+        durable::{Checkpoint, Closed, DomainHistory, Durable, GainedParts, Listener, StoreNews, Ticket},
         memory::MemoryFrontier,
     },
     identity::Fingerprint,
@@ -87,7 +87,8 @@ impl Partitioned {
         let Some(part) = self.elsewhere.remove(domain) else { return };
         self.held.insert(domain.clone(), part);
         self.admit_sent(now);
-        self.tell(StoreNews::Gained(vec![(domain.clone(), DomainHistory::default())]));
+        let domains = vec![(domain.clone(), DomainHistory::default())];
+        self.tell(StoreNews::Gained(GainedParts { domains, ..GainedParts::default() }));
     }
 
     /// Admits what was sent to domains that we own now.

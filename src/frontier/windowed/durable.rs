@@ -18,9 +18,9 @@ use super::{
 use crate::{
     domain::Domain,
     frontier::{
-        Frontier as _,
         durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
+        part::Part,
         shared::Shared,
     },
     identity::{Fingerprint, strip_user_info},
@@ -103,6 +103,7 @@ impl Durable for WindowedFrontier {
                     return Some(StoreNews::Arrived(domain));
                 }
                 StoreAnswer::Stored(ticket) => return Some(StoreNews::Stored(ticket)),
+                StoreAnswer::TooLate(ticket) => return Some(StoreNews::TooLate(ticket)),
                 StoreAnswer::Robots { ticket, file } => return Some(StoreNews::Robots(ticket, file)),
                 StoreAnswer::Look(look) => {
                     self.take_look(*look);
@@ -159,7 +160,8 @@ impl Durable for WindowedFrontier {
     }
 
     fn remember(&mut self, domain: &Domain, history: DomainHistory) {
-        if !self.holds(domain) {
+        let part = Part::of(domain);
+        if self.sharing.as_ref().is_some_and(|sharing| !sharing.writes(part)) {
             // Its owner knows better.
             return;
         }

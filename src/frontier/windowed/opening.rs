@@ -145,28 +145,25 @@ fn compare_settings(
     settings: &[(&'static str, String)],
 ) -> Result<(Vec<String>, Option<SettingsByName>)> {
     let now: SettingsByName = settings.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
-    if let Some(before) = &before {
-        for name in [DOMAIN_KEY, IDENTITY] {
-            // Earlier versions had only this identity, and did not store its name.
-            let default = (name == IDENTITY).then_some(identity::CANONICAL_URL);
-            let (then, now) = (before.get(name).map(String::as_str).or(default), now.get(name));
-            if let (Some(then), Some(now)) = (then, now)
-                && then != now
-            {
-                let why = format!(
-                    "its queues were kept with the {name} {then}, and this crawl has {now}; set that, or begin with another state"
-                );
-                return Err(store.refuse(why));
-            }
-        }
-    }
     if settings.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let Some(before) = before else {
-        store.keep_settings(&now)?;
-        return Ok((Vec::new(), None));
-    };
+    // Of machines that begin a crawl together, one stores its settings, and the others compare theirs.
+    let before = if before.is_some() { before } else { store.begin_settings(&now)? };
+    let Some(before) = before else { return Ok((Vec::new(), None)) };
+    for name in [DOMAIN_KEY, IDENTITY] {
+        // Earlier versions had only this identity, and did not store its name.
+        let default = (name == IDENTITY).then_some(identity::CANONICAL_URL);
+        let (then, now) = (before.get(name).map(String::as_str).or(default), now.get(name));
+        if let (Some(then), Some(now)) = (then, now)
+            && then != now
+        {
+            let why = format!(
+                "its queues were kept with the {name} {then}, and this crawl has {now}; set that, or begin with another state"
+            );
+            return Err(store.refuse(why));
+        }
+    }
     // Earlier versions did not store these.
     let is_new = |name: &str| name != IDENTITY && name != ORDER;
     let changed =

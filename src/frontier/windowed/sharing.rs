@@ -16,9 +16,9 @@ use super::{
 use crate::{
     domain::Domain,
     frontier::{
-        durable::StoreNews,
+        durable::{GainedParts, StoreNews},
         part::{Part, PartSet},
-        shared::{Allowance, Arrived, ArrivedId, Sent, Shared, ToOthers},
+        shared::{Allowance, Arrived, ArrivedId, LastAsked, Sent, Shared, ToOthers},
     },
     identity::Fingerprint,
     request::Request,
@@ -41,11 +41,19 @@ pub(super) struct Sharing {
     /// What the next commit says.
     to_others: ToOthers,
     is_idle: bool,
-    /// What the last commit said of being idle and hungry.
-    said: (Option<u64>, bool),
+    /// What the last commit said of being idle, hungry and unfit.
+    said: Said,
     /// Pages that have ended since the last commit.
     ended: usize,
     news: VecDeque<StoreNews>,
+}
+
+/// What a commit says of this machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Said {
+    idle: Option<u64>,
+    is_hungry: bool,
+    is_unfit: bool,
 }
 
 /// The most fingerprints of sent requests that are remembered: about 30 MB.
@@ -72,10 +80,14 @@ impl Sharing {
             arrived: look.arrived,
             to_others: ToOthers::default(),
             is_idle: false,
-            said: (None, false),
+            said: Said { idle: None, is_hungry: false, is_unfit: false },
             ended: 0,
             news: VecDeque::new(),
         };
+        if let Some(Gained { parts, rested, .. }) = look.gained {
+            // Their domains are those that the crawl is opened with.
+            sharing.news.push_back(StoreNews::Gained(GainedParts { parts, rested, ..GainedParts::default() }));
+        }
         if !sharing.leaving.is_empty() {
             sharing.news.push_back(StoreNews::Leaving);
         }
@@ -95,6 +107,11 @@ impl Sharing {
         self.held.contains(part) && !self.given_up.contains(part)
     }
 
+    /// Tells whether the next commit may write to a part: it belongs to this machine, or is given up with that commit.
+    pub fn writes(&self, part: Part) -> bool {
+        self.holds(part) || self.to_others.released.contains(&part)
+    }
+
     /// Tells whether requests of a part may be sent.
     pub fn may_ask(&self, part: Part) -> bool {
         self.holds(part) && !self.leaving.contains(part)
@@ -107,8 +124,9 @@ impl Sharing {
 
     /// Sends a request to the machine whose part it is, unless that has got it already from here.
     pub fn send(&mut self, part: Part, fingerprint: Fingerprint, request: Request, keeps_times: bool) {
-        // A shorter path is told too. Where pages become due again, the owner knows when.
-        if !request.dont_filter && !keeps_times {
+        // A shorter path is told too, and a seed always: its owner may have dropped it under another scope. Where pages become due
+        // again, the owner knows when.
+        if !request.dont_filter && !keeps_times && request.depth > 0 {
             let known = self.sent_before.get(&fingerprint).copied();
             if known.is_some_and(|depth| depth <= request.depth) {
                 return;
@@ -123,22 +141,27 @@ impl Sharing {
 
     /// Takes what the next commit says.
     pub fn take(&mut self) -> ToOthers {
-        let ToOthers { is_hungry, limits, .. } = self.to_others;
-        let idle = self.is_idle.then_some(self.gains);
-        self.said = (idle, is_hungry);
+        let ToOthers { is_hungry, is_unfit, limits, .. } = self.to_others;
+        self.said = self.to_say();
         self.ended = 0;
-        let next = ToOthers { is_hungry, limits, ..ToOthers::default() };
-        ToOthers { idle, ..std::mem::replace(&mut self.to_others, next) }
+        let next = ToOthers { is_hungry, is_unfit, limits, ..ToOthers::default() };
+        ToOthers { idle: self.said.idle, ..std::mem::replace(&mut self.to_others, next) }
+    }
+
+    fn to_say(&self) -> Said {
+        let ToOthers { is_hungry, is_unfit, .. } = self.to_others;
+        Said { idle: self.is_idle.then_some(self.gains), is_hungry, is_unfit }
     }
 
     /// Tells whether others wait for the next commit, though nothing else is to be stored.
     pub fn has_news_for_others(&self) -> bool {
-        !self.to_others.is_empty() || self.said != (self.is_idle.then_some(self.gains), self.to_others.is_hungry)
+        !self.to_others.is_empty() || self.said != self.to_say()
     }
 
-    /// Tells whether the next commit should not wait for more: it gives a part away, or the crawl may end with it.
+    /// Tells whether the next commit should not wait for more: it gives a part away or is the reason to, or the crawl may end with it.
     pub fn is_urgent(&self) -> bool {
-        !self.to_others.released.is_empty() || self.said.0 != self.is_idle.then_some(self.gains)
+        let next = self.to_say();
+        !self.to_others.released.is_empty() || self.said.idle != next.idle || self.said.is_unfit != next.is_unfit
     }
 
     /// Returns how long changes are collected; `None` for as long as where no others are.
@@ -176,7 +199,7 @@ impl WindowedFrontier {
             sharing.machines = others.machines;
             if others.drawn != Allowance::default() {
                 // If it is not enough, that is said again.
-                sharing.said.1 = false;
+                sharing.said.is_hungry = false;
             }
             sharing.news.push_back(StoreNews::Others(Box::new(others)));
         }
@@ -224,7 +247,7 @@ impl WindowedFrontier {
 
     /// Begins with parts that belonged to others. What those have admitted meanwhile is in the store only.
     fn gain(&mut self, gained: Gained) {
-        let Gained { waiting, histories, numbers } = gained;
+        let Gained { parts, waiting, histories, rested, numbers } = gained;
         self.next = numbers;
         self.recent.forget_all();
         // What is not committed yet is not in the store.
@@ -242,7 +265,8 @@ impl WindowedFrontier {
         if let Some(sharing) = &mut self.sharing {
             // Before the requests that have come for them, and after what was lost.
             let after_lost = usize::from(matches!(sharing.news.front(), Some(StoreNews::Lost(_))));
-            sharing.news.insert(after_lost, StoreNews::Gained(domains.into_iter().collect()));
+            let gained = GainedParts { parts, domains: domains.into_iter().collect(), rested };
+            sharing.news.insert(after_lost, StoreNews::Gained(gained));
         }
     }
 
@@ -265,13 +289,14 @@ impl Shared for WindowedFrontier {
         self.leases.values().map(|loan| Part::of(&loan.domain)).collect()
     }
 
-    fn let_go(&mut self, parts: &PartSet) {
+    fn let_go(&mut self, parts: &PartSet, asked: Vec<LastAsked>) {
         self.end_loans(parts);
         if let Some(sharing) = &mut self.sharing {
             let parts = parts.and(&sharing.held).without(&sharing.given_up);
             sharing.given_up.extend(&parts);
             sharing.leaving = sharing.leaving.without(&parts);
             sharing.to_others.released.extend(parts.iter());
+            sharing.to_others.rested.extend(asked.into_iter().filter(|asked| parts.contains(asked.part)));
         }
     }
 
@@ -286,6 +311,12 @@ impl Shared for WindowedFrontier {
     fn settled(&mut self, arrived: &[ArrivedId]) {
         if let Some(sharing) = &mut self.sharing {
             sharing.to_others.settled.extend(arrived);
+        }
+    }
+
+    fn set_unfit(&mut self, is_unfit: bool) {
+        if let Some(sharing) = &mut self.sharing {
+            sharing.to_others.is_unfit = is_unfit;
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
         durable::{Checkpoint, DomainHistory, StoredRobotsFile},
         known_depth::KnownDepth,
         part::PartSet,
-        shared::{Arrived, Others, ToOthers},
+        shared::{Arrived, LastAsked, Others, ToOthers},
     },
     identity::Fingerprint,
     recrawl::page_visit::PageVisit,
@@ -52,6 +52,15 @@ pub trait Store: Send {
     /// # Errors
     /// The store cannot be written.
     fn keep_settings(&self, settings: &BTreeMap<String, String>) -> Result<()>;
+
+    /// Stores the settings of a crawl that had none. Returns those that another machine has stored meanwhile, if one has; then
+    /// these are not. The default is [`Store::keep_settings`].
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    fn begin_settings(&self, settings: &BTreeMap<String, String>) -> Result<Option<BTreeMap<String, String>>> {
+        self.keep_settings(settings).map(|()| None)
+    }
 
     /// Applies a batch.
     ///
@@ -196,10 +205,14 @@ pub struct Look {
 /// ```
 #[derive(Debug, Default)]
 pub struct Gained {
+    /// The parts.
+    pub parts: PartSet,
     /// How many entries each domain has.
     pub waiting: Vec<(Domain, u64)>,
     /// The histories of domains.
     pub histories: Vec<(Domain, DomainHistory)>,
+    /// When the domains were last asked of parts that their owners gave away in order.
+    pub rested: Vec<LastAsked>,
     /// What entries, leases and tickets are numbered from: no number of these parts is as high, and no other machine uses
     /// one of the next 2^40.
     pub numbers: u64,

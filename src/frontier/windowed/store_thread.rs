@@ -55,6 +55,8 @@ pub enum StoreAnswer {
     Read { domain: Domain, read: QueuePart },
     /// The transaction of this ticket is stored.
     Stored(Ticket),
+    /// The transaction of this ticket is not stored: the crawl had ended on all machines.
+    TooLate(Ticket),
     /// Answers [`StoreCommand::Robots`].
     Robots { ticket: Ticket, file: Option<StoredRobotsFile> },
     /// What was seen of other machines.
@@ -338,10 +340,9 @@ impl<S: Store> StoreThread<S> {
                 // Confirms that they are given up.
                 self.next_look = None;
             }
-            if self.attempt(|store| applied(store, batch)) == Some(true) {
-                for ticket in tickets {
-                    self.shared.answer(StoreAnswer::Stored(ticket));
-                }
+            if let Some(is_stored) = self.attempt(|store| applied(store, batch)) {
+                let answer = if is_stored { StoreAnswer::Stored } else { StoreAnswer::TooLate };
+                tickets.into_iter().for_each(|ticket| self.shared.answer(answer(ticket)));
             }
             let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
             if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {

@@ -43,7 +43,7 @@ pub(super) struct Link {
 /// What ends an attempt.
 pub(super) enum Failed {
     Sql(SqlError),
-    /// Another node has found this one dead.
+    /// Another node has found this one dead, or the database has failed over.
     Lost,
     /// What the database holds cannot be.
     Damaged(String),
@@ -69,6 +69,8 @@ pub(super) struct Commit {
     pub number: i64,
     /// Whether nothing is left to do here.
     pub is_idle: bool,
+    /// Whether the parts of this node should be another's.
+    pub is_unfit: bool,
     /// Set where the last commit was idle and this is not: the crawl may have ended since, and does not begin again by this. The
     /// number of its ends that is known.
     pub wakes_from: Option<i64>,
@@ -110,15 +112,28 @@ impl Link {
         }
     }
 
-    /// Stores settings.
+    /// Stores settings: the crawl begins, or goes on. If `only_first` and another node has stored some meanwhile, returns those.
     ///
     /// # Errors
     /// As [`Link::rows`], or another node has found this one dead.
-    pub async fn keep_settings(&self, live: &mut Option<Connection>, settings: &str) -> Result<()> {
-        let sql = "UPDATE crawl SET settings = $1 \
-                   WHERE EXISTS (SELECT FROM node WHERE session = $2 AND state = 'live') RETURNING one";
-        let kept = self.rows(live, sql, &[(&settings, Type::TEXT), (&self.session, Type::INT8)]).await?;
-        if kept.is_empty() { Err(self.lost()) } else { Ok(()) }
+    pub async fn keep_settings(
+        &self,
+        live: &mut Option<Connection>,
+        settings: &str,
+        only_first: bool,
+    ) -> Result<Option<String>> {
+        let sql = "UPDATE crawl SET settings = $1, state = 'running' WHERE (settings IS NULL OR NOT $3) \
+                   AND EXISTS (SELECT FROM node WHERE session = $2 AND state = 'live') RETURNING one";
+        let parameters: [Parameter<'_>; 3] =
+            [(&settings, Type::TEXT), (&self.session, Type::INT8), (&only_first, Type::BOOL)];
+        if !self.rows(live, sql, &parameters).await?.is_empty() {
+            return Ok(None);
+        }
+        let sql = "SELECT settings FROM crawl WHERE $2 AND settings IS NOT NULL \
+                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live')";
+        let of_another = self.rows(live, sql, &[(&self.session, Type::INT8), (&only_first, Type::BOOL)]).await?;
+        let of_another = of_another.first().ok_or_else(|| self.lost())?.try_get(0);
+        of_another.map_err(|error| self.place.unusable(&error))
     }
 
     /// Commits rows.
@@ -153,11 +168,11 @@ impl Link {
         }
         let own = "UPDATE node SET commits = $2, idle = $3, counters = COALESCE($4, counters), pages = COALESCE($5, pages), \
                    requests = COALESCE($6, requests), pages_drawn = pages_drawn - $7, \
-                   requests_drawn = requests_drawn - $8, hungry = $9 \
-                   WHERE session = $1 AND state = 'live' AND commits = $2 - 1";
+                   requests_drawn = requests_drawn - $8, hungry = $9, unfit = $10 \
+                   WHERE session = $1 AND state = 'live' AND timeline = timeline() AND commits = $2 - 1";
         let (pages, requests, unused) =
             (rows.used.map(|used| used.pages), rows.used.map(|used| used.requests), rows.unused);
-        let parameters: [Parameter<'_>; 9] = [
+        let parameters: [Parameter<'_>; 10] = [
             (&self.session, Type::INT8),
             (&commit.number, Type::INT8),
             (&commit.is_idle, Type::BOOL),
@@ -167,9 +182,10 @@ impl Link {
             (&unused.pages, Type::INT8),
             (&unused.requests, Type::INT8),
             (&rows.is_hungry, Type::BOOL),
+            (&commit.is_unfit, Type::BOOL),
         ];
-        // Sent before the other statements. If it changes no row, another node has found this one dead or the commit was
-        // made before, and all are rolled back.
+        // Sent before the other statements. If it changes no row, another node has found this one dead, the database has failed
+        // over, or the commit was made before, and all are rolled back.
         let owned = transaction.execute_typed(own, &parameters);
         // The parts that are written to are this node's: it alone gives them away while it is live.
         let foreign = "SELECT part FROM part WHERE part = ANY($1) AND owner IS DISTINCT FROM $2";
@@ -249,7 +265,10 @@ impl Link {
     }
 
     fn lost(&self) -> Error {
-        self.place.refuse("other nodes have taken this one for dead; what it had not committed is crawled there again")
+        self.place.refuse(
+            "other nodes have taken this one for dead, or the database has failed over to a replica; what this node had not \
+             committed is crawled again",
+        )
     }
 }
 

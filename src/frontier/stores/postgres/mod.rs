@@ -214,10 +214,12 @@ impl Store for PostgresStore {
     }
 
     fn keep_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
-        let (settings, mut live) = (to_json(settings)?, self.live.take());
-        let kept = self.background.block_on(self.link.keep_settings(&mut live, &settings));
-        self.live.replace(live);
-        kept
+        self.settings(settings, false).map(drop)
+    }
+
+    fn begin_settings(&self, settings: &BTreeMap<String, String>) -> Result<Option<BTreeMap<String, String>>> {
+        let of_another = self.settings(settings, true)?;
+        of_another.map(|text| serde_json::from_str(&text).map_err(|error| self.damaged(&error))).transpose()
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
@@ -230,7 +232,8 @@ impl Store for PostgresStore {
         let commit = Commit {
             number: self.commits.get() + 1,
             is_idle,
-            wakes_from: (known.is_idle && !is_idle).then_some(known.ends),
+            is_unfit: batch.to_others.is_unfit,
+            wakes_from: (known.has_said_idle && !is_idle).then_some(known.ends),
         };
         let (rows, mut live) = (Rows::of(batch)?, self.live.take());
         let committed = self.background.block_on(self.link.commit(&mut live, &rows, &commit));
@@ -395,6 +398,13 @@ impl Store for PostgresStore {
 }
 
 impl PostgresStore {
+    fn settings(&self, settings: &BTreeMap<String, String>, only_first: bool) -> Result<Option<String>> {
+        let (settings, mut live) = (to_json(settings)?, self.live.take());
+        let kept = self.background.block_on(self.link.keep_settings(&mut live, &settings, only_first));
+        self.live.replace(live);
+        kept
+    }
+
     /// Returns the sum of the counters of all nodes; `None` before the first commit.
     fn counters(&self) -> Result<Option<Counters>> {
         let sql = "SELECT counters FROM node WHERE counters IS NOT NULL UNION ALL \

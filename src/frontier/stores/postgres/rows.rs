@@ -1,13 +1,16 @@
 //! Rows: a batch as rows of tables, the last change of each. Knows no connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     domain::Domain,
     error::{Error, Result},
     frontier::{
         part::Part,
-        shared::{Allowance, ArrivedId, Sent, ToOthers},
+        shared::{Allowance, ArrivedId, LastAsked, Sent, ToOthers},
         windowed::{
             entry::{Entry, Place},
             store::{Batch, Change},
@@ -15,7 +18,7 @@ use crate::{
     },
     stats::count::{Count, requests_in},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest text that a row is found by, in bytes: an index of PostgreSQL has room for 2,700. A name in the DNS has 253.
 const MAX_KEY: usize = 1_024;
@@ -56,6 +59,36 @@ pub(super) struct Rows {
     pub sent: Vec<SentRow>,
     pub settled: Vec<ArrivedId>,
     pub released: Vec<i16>,
+    /// The ages, by part and name.
+    pub rested: BTreeMap<(i16, String), String>,
+}
+
+/// How long ago requests were sent, in milliseconds: rounded down, so that nobody is asked too soon.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Ages {
+    /// The last one; `None` for never.
+    last: Option<u64>,
+    starts: Vec<u64>,
+    more: bool,
+}
+
+fn ages_of(asked: &LastAsked) -> Ages {
+    let millis = |age: &Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let starts = asked.starts.iter().map(millis).collect();
+    Ages { last: asked.ago.as_ref().map(millis), starts, more: asked.has_more }
+}
+
+/// Reads what a row of `rested` says; `None` if it cannot be read.
+pub(super) fn last_asked(part: i16, domain: &str, ages: &str) -> Option<LastAsked> {
+    let Ages { last, starts, more } = serde_json::from_str(ages).ok()?;
+    Some(LastAsked {
+        part: part_numbered(part)?,
+        domain: (!domain.is_empty()).then(|| Domain::new(domain)),
+        ago: last.map(Duration::from_millis),
+        starts: starts.into_iter().map(Duration::from_millis).collect(),
+        has_more: more,
+    })
 }
 
 /// A request for another node.
@@ -99,7 +132,7 @@ impl Rows {
             let pages = counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
             Allowance { pages: signed(pages), requests: signed(requests_in(counts)) }
         });
-        let ToOthers { sent, settled, released, unused, is_hungry, .. } = batch.to_others;
+        let ToOthers { sent, settled, released, rested, unused, is_hungry, .. } = batch.to_others;
         rows.unused = Allowance { pages: signed(unused.pages), requests: signed(unused.requests) };
         rows.is_hungry = is_hungry;
         for Sent { part, fingerprint, request } in sent {
@@ -108,6 +141,13 @@ impl Rows {
         }
         rows.settled = settled;
         rows.released = released.into_iter().map(number_of).collect();
+        for asked in &rested {
+            let name = asked.domain.as_ref().map(|domain| name_of(domain).unwrap_or_default());
+            // A name without letters is that of all others, and some cannot be stored: nothing is known of the part then.
+            let is_known = name.as_ref().is_none_or(|name| !name.is_empty());
+            let ages = if is_known { ages_of(asked) } else { Ages { last: Some(0), more: true, ..Ages::default() } };
+            rows.rested.insert((number_of(asked.part), name.unwrap_or_default()), to_json(&ages)?);
+        }
         Ok(rows)
     }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -120,6 +120,9 @@ impl CrawlPlace {
             transaction.execute_typed("INSERT INTO crawl (version) VALUES ($1)", &[(&VERSION, Type::INT4)]).await?;
             let sql = "INSERT INTO part (part) SELECT generate_series(0, $1 - 1)";
             transaction.execute_typed(sql, &[(&i32::from(Part::COUNT), Type::INT4)]).await?;
+            // Nobody was asked yet.
+            let sql = "INSERT INTO rested (part, domain, ages) SELECT part, '', '{}' FROM part";
+            transaction.execute_typed(sql, &[]).await?;
         }
         let rows = transaction.query_typed("SELECT version FROM crawl", &[]).await?;
         let version = rows.first().map(|row| row.try_get(0)).transpose()?;

@@ -13,7 +13,7 @@ use url::Url;
 use super::{
     Joined,
     link::{Failed, Link, Parameter, Tries, locked_ends},
-    rows::{number_of, part_numbered, signed},
+    rows::{last_asked, number_of, part_numbered, signed},
     shares::parts_of,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     frontier::{
         durable::{Checkpoint, DomainHistory},
         part::{Part, PartSet},
-        shared::{Allowance, Arrived, ArrivedId, CrawlState, Others, ToOthers},
+        shared::{Allowance, Arrived, ArrivedId, CrawlState, LastAsked, Others, ToOthers},
         windowed::store::{Counters, Gained, Look},
     },
     identity::Fingerprint,
@@ -49,8 +49,11 @@ pub(super) struct NodeView {
     drawn: Allowance<i64>,
     limits: Allowance<Option<u64>>,
     is_hungry: bool,
-    /// Whether the last commit said that nothing is left to do.
+    /// Whether the last commit said that nothing is left to do, and no part was gained since.
     pub is_idle: bool,
+    /// Whether it said so, whatever was gained since.
+    pub has_said_idle: bool,
+    is_unfit: bool,
     /// When nodes and parts are looked at next, and how often.
     next_full: Instant,
     full_interval: Duration,
@@ -66,6 +69,9 @@ const MAX_HANDED: usize = 4_000;
 
 /// How often a node looks for requests from others, at the least.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How many renewals a term has, between each of which nodes and parts are looked at.
+const RENEWALS: u32 = 5;
 
 /// Each node draws such a part of what is left of a limit, divided by the number of nodes: so all draw often only near
 /// its end.
@@ -86,9 +92,11 @@ impl NodeView {
             limits: Allowance::default(),
             is_hungry: false,
             is_idle: false,
+            has_said_idle: false,
+            is_unfit: false,
             next_full: clock::now(),
             full_interval: look_interval,
-            others: Others::default(),
+            others: Others { term: RENEWALS * look_interval, ..Others::default() },
             has_seen_end: false,
             look: Look { joins_others, ..Look::default() },
         }
@@ -106,14 +114,15 @@ impl NodeView {
 
     /// Takes note of what a commit has said.
     pub fn committed(&mut self, said: Said) {
-        self.is_idle = said.is_idle;
+        (self.is_idle, self.has_said_idle) = (said.is_idle, said.is_idle);
         for id in said.settled {
             self.handed.remove(&id);
         }
         self.drawn.pages -= signed(said.unused.pages);
         self.drawn.requests -= signed(said.unused.requests);
         (self.limits, self.is_hungry) = (said.limits, said.is_hungry);
-        if said.has_released {
+        if said.has_released || said.is_unfit != self.is_unfit {
+            self.is_unfit = said.is_unfit;
             self.next_full = clock::now();
         }
     }
@@ -126,6 +135,7 @@ pub(super) struct Said {
     unused: Allowance<u64>,
     limits: Allowance<Option<u64>>,
     is_hungry: bool,
+    is_unfit: bool,
     has_released: bool,
 }
 
@@ -138,6 +148,7 @@ impl Said {
             unused: to_others.unused,
             limits: to_others.limits,
             is_hungry: to_others.is_hungry,
+            is_unfit: to_others.is_unfit,
             has_released: !to_others.released.is_empty(),
         }
     }
@@ -189,7 +200,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut NodeVi
 
 /// Reads what people have asked for, and what is used of the limits. Tells whether anything has changed.
 async fn read_control(client: &Client, session: i64, known: &mut NodeView) -> StdResult<bool, Failed> {
-    let sql = "SELECT ends, stops, paused, crawl.pages + used.pages, crawl.requests + used.requests, \
+    let sql = "SELECT crawl.ends, stops, paused, crawl.pages + used.pages, crawl.requests + used.requests, \
                coalesce(own.pages_drawn, 0), coalesce(own.requests_drawn, 0), used.are_hungry, used.machines \
                FROM crawl, (SELECT coalesce(sum(pages), 0)::bigint AS pages, coalesce(sum(requests), 0)::bigint AS requests, \
                coalesce(bool_or(hungry AND state = 'live' AND session <> $1), false) AS are_hungry, \
@@ -257,7 +268,7 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
     if locked_ends(&transaction).await? == Some(ends) {
         // Only a node of this crawl: one that was dropped may have had the same name.
         let sql = "UPDATE crawl SET state = 'ended', ends = ends + 1 WHERE NOT EXISTS (SELECT FROM inbox) \
-                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live') \
+                   AND EXISTS (SELECT FROM node WHERE session = $1 AND state = 'live' AND timeline = timeline()) \
                    AND NOT EXISTS (SELECT FROM node WHERE state = 'live' AND NOT idle) \
                    AND NOT EXISTS (SELECT FROM waiting JOIN part USING (part) WHERE owner IS NULL \
                    OR NOT EXISTS (SELECT FROM node WHERE session = owner AND state = 'live'))";
@@ -268,25 +279,29 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
 
 /// Looks at nodes and parts, and takes the parts that fall to this node and belong to nobody who lives.
 ///
-/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. What it has taken without hearing of it, it
+/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. After a failover it takes none: a replica may
+/// not know whose they are. What it has taken without hearing of it, it
 /// finds as its own the next time.
 async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
-    let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' FOR UPDATE";
+    let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' AND timeline = timeline() FOR UPDATE";
     if transaction.query_typed(sql, &[(&session, Type::INT8)]).await?.is_empty() {
         return Err(Failed::Lost);
     }
     // In this order: an owner that is not among the living by then is gone for good. One that joined in between would not be among
     // them in the other order, and its parts be taken from it.
     let owners = read_owners(&transaction).await?;
-    let (live, accounts) = read_nodes(&transaction, session).await?;
-    let fall_to_me = parts_of(session, &live);
+    let Nodes { live, fit, accounts } = read_nodes(&transaction, session).await?;
+    // Where all have a fault of their own, each goes on trying.
+    let fall_to_me = parts_of(session, if fit.is_empty() { &live } else { &fit });
     let is_free = |owner: &Option<i64>| owner.is_none_or(|owner| !live.contains(&owner));
     // What the frontier still has it must hear of first: it is taken the next time.
     let may_take = |part: Part| fall_to_me.contains(part) && !known.held.contains(part);
     let free: Vec<_> = owners.iter().filter(|(part, owner)| is_free(owner) && may_take(**part)).collect();
     let mut held: PartSet =
         owners.iter().filter(|(_, owner)| **owner == Some(session)).map(|(part, _)| *part).collect();
+    // Of a part that belonged to anybody when it is taken, nobody knows what that one has asked since.
+    let given: PartSet = free.iter().filter(|(_, owner)| owner.is_none()).map(|(part, _)| **part).collect();
     if !free.is_empty() {
         let (parts, before): (Vec<_>, Vec<_>) =
             free.into_iter().map(|(part, owner)| (number_of(*part), *owner)).unzip();
@@ -302,11 +317,14 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
         }
     }
     let new = held.without(&known.held);
-    let block = if new.is_empty() { None } else { Some(begin_with_gained(&transaction, session).await?) };
+    let begun = if new.is_empty() { None } else { Some(begin_with_gained(&transaction, session, &new).await?) };
     transaction.commit().await?;
     // Without the lock, which the signs of life of this node need: nobody else writes to its parts. If it fails, it is read again.
-    let gained = match block {
-        Some(block) => Some(read_gained(client, block, &new).await?),
+    let gained = match begun {
+        Some((numbers, mut rested)) => {
+            rested.retain(|asked| given.contains(asked.part));
+            Some(Gained { numbers, rested, ..read_gained(client, &new).await? })
+        }
         None => None,
     };
     known.look.lost.extend(&known.held.without(&held));
@@ -314,8 +332,10 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
         known.gains += 1;
         known.is_idle = false;
         if let Some(before) = known.look.gained.take() {
+            gained.parts.extend(&before.parts);
             gained.waiting.extend(before.waiting);
             gained.histories.extend(before.histories);
+            gained.rested.extend(before.rested);
         }
         known.look.gained = Some(gained);
     }
@@ -325,20 +345,30 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
     Ok(())
 }
 
-/// Returns the live nodes, and the sum of the accounts of all but this one.
-async fn read_nodes(transaction: &Transaction<'_>, session: i64) -> StdResult<(Vec<i64>, Checkpoint), Failed> {
-    let sql = "SELECT session, state = 'live', CASE WHEN session <> $1 THEN counters END FROM node \
-               UNION ALL SELECT NULL, false, counters FROM crawl";
-    let (mut live, mut accounts) = (Vec::new(), Checkpoint::default());
+/// The nodes.
+#[derive(Default)]
+struct Nodes {
+    live: Vec<i64>,
+    /// Those of them that have no fault of their own.
+    fit: Vec<i64>,
+    /// The sum of the accounts of all but this one.
+    accounts: Checkpoint,
+}
+
+async fn read_nodes(transaction: &Transaction<'_>, session: i64) -> StdResult<Nodes, Failed> {
+    let sql = "SELECT session, state = 'live', unfit, CASE WHEN session <> $1 THEN counters END FROM node \
+               UNION ALL SELECT NULL, false, false, counters FROM crawl";
+    let mut nodes = Nodes::default();
     for row in transaction.query_typed(sql, &[(&session, Type::INT8)]).await? {
-        if row.try_get(1)? {
-            live.extend(row.try_get::<_, Option<i64>>(0)?);
-        }
-        if let Some(counters) = row.try_get::<_, Option<&str>>(2)? {
-            accounts.add(&read_counters(counters)?.checkpoint);
+        let (is_live, is_unfit): (bool, bool) = (row.try_get(1)?, row.try_get(2)?);
+        let live = row.try_get::<_, Option<i64>>(0)?.filter(|_| is_live);
+        nodes.live.extend(live);
+        nodes.fit.extend(live.filter(|_| !is_unfit));
+        if let Some(counters) = row.try_get::<_, Option<&str>>(3)? {
+            nodes.accounts.add(&read_counters(counters)?.checkpoint);
         }
     }
-    Ok((live, accounts))
+    Ok(nodes)
 }
 
 /// Reads counters as a row has them.
@@ -356,17 +386,29 @@ async fn read_owners(transaction: &Transaction<'_>) -> StdResult<BTreeMap<Part, 
     Ok(owners)
 }
 
-/// Says that a node which has taken parts is not idle, and returns the numbers from which it goes on.
-async fn begin_with_gained(transaction: &Transaction<'_>, session: i64) -> StdResult<u64, Failed> {
+/// Says that a node which has taken parts is not idle. Returns the numbers from which it goes on, and what the former owners have said
+/// of when the domains were asked: it is removed, since it is true of nobody's later.
+async fn begin_with_gained(
+    transaction: &Transaction<'_>,
+    session: i64,
+    gained: &PartSet,
+) -> StdResult<(u64, Vec<LastAsked>), Failed> {
     let sql = "UPDATE node SET idle = false WHERE session = $1";
     transaction.execute_typed(sql, &[(&session, Type::INT8)]).await?;
     let block = transaction.query_typed("SELECT nextval('block')", &[]).await?;
     let block: i64 = block.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-    Ok(block.unsigned_abs() << BLOCK_BITS)
+    let parts: Vec<_> = gained.iter().map(number_of).collect();
+    let sql = "DELETE FROM rested WHERE part = ANY($1) RETURNING part, domain, ages";
+    let mut rested = Vec::new();
+    for row in transaction.query_typed(sql, &[(&parts, Type::INT2_ARRAY)]).await? {
+        // What cannot be read counts as asked just now.
+        rested.extend(last_asked(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    }
+    Ok((block.unsigned_abs() << BLOCK_BITS, rested))
 }
 
 /// Reads what comes with parts.
-async fn read_gained(client: &Client, numbers: u64, gained: &PartSet) -> StdResult<Gained, Failed> {
+async fn read_gained(client: &Client, gained: &PartSet) -> StdResult<Gained, Failed> {
     let parts: Vec<_> = gained.iter().map(number_of).collect();
     let of_parts: [Parameter<'_>; 1] = [(&parts, Type::INT2_ARRAY)];
     let sql = "SELECT domain, requests FROM waiting WHERE part = ANY($1)";
@@ -379,9 +421,10 @@ async fn read_gained(client: &Client, numbers: u64, gained: &PartSet) -> StdResu
         Ok((Domain::new(row.try_get(0)?), history))
     };
     Ok(Gained {
+        parts: *gained,
         waiting: waiting.iter().map(waits).collect::<StdResult<_, SqlError>>()?,
         histories: histories.iter().map(history).collect::<StdResult<_, _>>()?,
-        numbers,
+        ..Gained::default()
     })
 }
 
@@ -396,7 +439,9 @@ async fn read_inbox(client: &Client, known: &mut NodeView) -> StdResult<(), Fail
     }
     let parts: Vec<_> = known.held.iter().map(number_of).collect();
     let handed: Vec<_> = known.handed.iter().map(|id| id.number).collect();
-    let sql = "SELECT part, number, fingerprint, request FROM inbox WHERE part = ANY($1) AND NOT number = ANY($2) \
+    // Not `<> ALL`, which the server compares with each before version 15.
+    let sql = "SELECT part, number, fingerprint, request FROM inbox WHERE part = ANY($1) AND NOT EXISTS \
+               (SELECT FROM unnest($2::bigint[]) AS handed (number) WHERE handed.number = inbox.number) \
                ORDER BY number LIMIT $3";
     let room = signed(room as u64);
     let parameters: [Parameter<'_>; 3] = [(&parts, Type::INT2_ARRAY), (&handed, Type::INT8_ARRAY), (&room, Type::INT8)];

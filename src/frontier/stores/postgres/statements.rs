@@ -53,7 +53,7 @@ const SMALL: Type = Type::INT2_ARRAY;
 /// The connection is lost, or the server refuses.
 pub(super) async fn write(transaction: &Transaction<'_>, rows: &Rows) -> Result<(), SqlError> {
     let table = |name, key, value| KeyedTable { name, key, value };
-    let writes: [BoxFuture<'_, Result<(), SqlError>>; 12] = [
+    let writes: [BoxFuture<'_, Result<(), SqlError>>; 13] = [
         write_queue(transaction, &rows.queue).boxed(),
         write_keyed(transaction, table("waiting", ("domain", TEXT), ("requests", NUMBER)), &rows.waiting).boxed(),
         write_keyed(transaction, table("seen", ("fingerprint", BYTES), ("at", NUMBER)), &rows.seen).boxed(),
@@ -66,6 +66,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, rows: &Rows) -> Result<
         write_sent(transaction, &rows.sent).boxed(),
         remove_settled(transaction, &rows.settled).boxed(),
         release(transaction, &rows.released).boxed(),
+        write_rested(transaction, &rows.rested).boxed(),
     ];
     try_join_all(writes).await.map(drop)
 }
@@ -198,4 +199,16 @@ async fn release(transaction: &Transaction<'_>, parts: &[i16]) -> Result<(), Sql
     }
     let sql = "UPDATE part SET owner = NULL WHERE part = ANY($1)";
     transaction.execute_typed(sql, &[(&parts, SMALL)]).await.map(drop)
+}
+
+async fn write_rested(transaction: &Transaction<'_>, rested: &BTreeMap<(i16, String), String>) -> Result<(), SqlError> {
+    if rested.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<_> = rested.keys().map(|(part, _)| *part).collect();
+    let domains: Vec<_> = rested.keys().map(|(_, domain)| domain.as_str()).collect();
+    let ages: Vec<_> = rested.values().map(String::as_str).collect();
+    let sql = "INSERT INTO rested (part, domain, ages) SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[]) \
+               ON CONFLICT (part, domain) DO UPDATE SET ages = EXCLUDED.ages";
+    transaction.execute_typed(sql, &[(&parts, SMALL), (&domains, TEXT), (&ages, TEXT)]).await.map(drop)
 }
