@@ -1,6 +1,7 @@
 //! Domain: the unit of politeness, and the assignment of URLs to it. Knows no limits and no network.
 
 pub(crate) mod by_domain;
+pub(crate) mod domain_map;
 
 use std::{
     fmt,
