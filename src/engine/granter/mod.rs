@@ -249,7 +249,15 @@ impl Granter {
                 // search also takes requests that become ready before the horizon; otherwise the loop would come back
                 // for them without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
-                    Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
+                    Search::Found(leased) => {
+                        let is_last = permit.is_last();
+                        self.assign(turn, permit.with_place(place), leased);
+                        // The domain is scheduled again when one of them ends. A store has to be asked what comes next all
+                        // the same, since it reads ahead then.
+                        if is_last && turn.frontier.durable().is_none() {
+                            return;
+                        }
+                    }
                     // Without this, the loop would never end with a faulty frontier that reports a ready request and
                     // leases none.
                     Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
