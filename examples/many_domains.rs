@@ -1,23 +1,38 @@
 //! Many domains: what a queued domain weighs and what a permit costs, from a thousand domains to a million.
 //!
-//! You will see a table that grows with the logarithm of its first column; nothing is fetched:
+//! You will see a table that grows with the logarithm of its first column; nothing is fetched. Each line is measured by a
+//! process of its own, since memory that was freed before would not be counted again:
 //! `cargo run --release --example many_domains`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement prints, and reads clocks")]
 
 use std::{
+    env,
+    error::Error,
     num::NonZeroU32,
+    process::Command,
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Request, internals::Engine};
+use actix_crawler::{
+    Request,
+    internals::{Engine, QuietDomains},
+};
 
 const URLS_PER_DOMAIN: u32 = 10;
 
-fn main() {
-    println!("{:>9}  {:>13}  {:>11}", "domains", "bytes/domain", "µs/permit");
-    for domains in [1_000_u32, 10_000, 100_000, 1_000_000] {
-        actix_rt::System::new().block_on(async move { measure(domains) });
+fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(domains) = env::args().nth(1) {
+        match domains.parse()? {
+            0 => remember(),
+            domains => actix_rt::System::new().block_on(async move { measure(domains) }),
+        }
+        return Ok(());
     }
+    println!("{:>9}  {:>13}  {:>11}", "domains", "bytes/domain", "µs/permit");
+    for domains in [1_000_u32, 10_000, 100_000, 1_000_000, 0] {
+        Command::new(env::current_exe()?).arg(domains.to_string()).status()?;
+    }
+    Ok(())
 }
 
 fn measure(domains: u32) {
@@ -25,8 +40,10 @@ fn measure(domains: u32) {
     let (before, now) = (resident(), Instant::now());
     let mut engine = Engine::new(NonZeroU32::MAX, now);
     for n in 0..domains {
-        let of_domain = (0..urls).filter_map(|page| Request::parse(&format!("http://d{n}.test/{page}")).ok());
-        engine.admit(of_domain, now);
+        for page in 0..urls {
+            // One by one: a list of them would leave holes between what stays.
+            engine.admit(Request::parse(&format!("http://d{n}.test/{page}")).ok(), now);
+        }
     }
     let bytes = resident().saturating_sub(before) / u64::from(domains);
     let cpu = Instant::now();
@@ -34,6 +51,17 @@ fn measure(domains: u32) {
     engine.grant(now);
     let micros = cpu.elapsed().as_secs_f64() * 1e6 / f64::from(domains);
     println!("{domains:>9}  {bytes:>13}  {micros:>11.2}   ({urls} URLs a domain)");
+}
+
+/// Measures what a domain weighs that is not in use and has taught something.
+fn remember() {
+    const DOMAINS: u32 = 1_000_000;
+    let (before, now, quiet) = (resident(), Instant::now(), QuietDomains::new());
+    for n in 0..DOMAINS {
+        quiet.refused(&format!("d{n}.test"), now);
+    }
+    let bytes = resident().saturating_sub(before) / u64::from(DOMAINS);
+    println!("{DOMAINS:>9}  {bytes:>13}  {:>11}   (remembered, nothing queued)", "");
 }
 
 /// Resident memory of this process in bytes, from /proc/self/statm in pages of 4 KiB.

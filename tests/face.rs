@@ -38,7 +38,7 @@ const UNNAMEABLE: [&str; 19] = [
 const UNMAKEABLE: [(&str, &str); 7] = [
     ("pub fn clone(p: actix_crawler::Permit) -> actix_crawler::Permit { p.clone() }", "E0599"),
     (
-        "pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), place: todo!() }; }",
+        "pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), is_last: todo!(), place: todo!() }; }",
         "E0451",
     ),
     ("pub fn make() -> actix_crawler::Permit { actix_crawler::Permit::granted(todo!(), todo!()) }", "E0624"),

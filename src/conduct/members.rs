@@ -33,6 +33,8 @@ pub struct Planned {
     pub due: Instant,
     /// The tenant whose turn is next, if one waits.
     pub next: Option<TenantId>,
+    /// Whether the next one would be refused as [`Refusal::Full`], and that would change nothing.
+    pub is_last: bool,
 }
 
 impl Members {
@@ -105,7 +107,7 @@ impl Members {
             if due > horizon {
                 return Err(Refusal::NotBefore(due));
             }
-            Planned { due, next: None }
+            Planned { due, next: None, is_last: self.first.throttle.is_last_place() }
         } else {
             self.grant_in_turn(tenant, now, horizon)?
         };
@@ -139,7 +141,7 @@ impl Members {
             company.turns.wait(tenant, Some(latest));
             return Err(Refusal::NotBefore(latest));
         }
-        Ok(Planned { due: latest, next: company.turns.took(tenant, now) })
+        Ok(Planned { due: latest, next: company.turns.took(tenant, now), is_last: false })
     }
 
     /// Allows a granted request to be written now, if all throttles do.

@@ -74,7 +74,9 @@ impl Conduct {
         let keeps_starts = terms.may_change;
         let throttle = Throttle::new(terms.limits.clone());
         let mut first = Member::new(tenant, terms, throttle, now);
-        first.apply(None);
+        if first.adaptive.is_some() {
+            first.apply(None);
+        }
         let mut conduct = Self { members: Members::new(first), taught: None, keeps_starts };
         if !lessons.is_empty(now) {
             conduct.recall(lessons, now);

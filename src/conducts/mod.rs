@@ -347,12 +347,11 @@ impl Table {
     fn sweep(&self, now: Instant) {
         let mut ends = Vec::new();
         self.places.retain(|_, place| {
-            settle(place, now);
-            if let Place::Quiet(lessons) = place {
+            let is_needed = settle(place, now);
+            if let (true, Place::Quiet(lessons)) = (is_needed, place) {
                 ends.extend(lessons.end(now));
-                return !lessons.is_empty(now);
             }
-            true
+            is_needed
         });
         if ends.len() > MAX_QUIET {
             let (_, middle, _) = ends.select_nth_unstable(MAX_QUIET / 2);
@@ -365,12 +364,18 @@ impl Table {
     }
 }
 
-/// Replaces a gate by its lessons, if nothing else of it matters.
-fn settle(place: &mut Place, now: Instant) {
-    if let Place::Asked(gate) = place
-        && let Some(lessons) = gate.dormant(now)
-    {
-        *place = Place::Quiet(Box::new(lessons));
+/// Replaces a gate by its lessons, if nothing else of it matters. Tells whether the place is still needed.
+fn settle(place: &mut Place, now: Instant) -> bool {
+    match place {
+        Place::Quiet(lessons) => !lessons.is_empty(now),
+        Place::Asked(gate) => {
+            let Some(lessons) = gate.dormant(now) else { return true };
+            let is_needed = !lessons.is_empty(now);
+            if is_needed {
+                *place = Place::Quiet(Box::new(lessons));
+            }
+            is_needed
+        }
     }
 }
 
@@ -383,11 +388,10 @@ impl Keeper for SpaceKeeper {
             return;
         }
         let now = clock::now();
-        settle(place.get_mut(), now);
-        if matches!(place.get(), Place::Quiet(lessons) if lessons.is_empty(now)) {
-            place.remove();
-        } else {
+        if settle(place.get_mut(), now) {
             table.left.fetch_add(1, Ordering::Relaxed);
+        } else {
+            place.remove();
         }
     }
 }

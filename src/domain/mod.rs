@@ -2,6 +2,7 @@
 
 pub(crate) mod by_domain;
 pub(crate) mod by_pattern;
+pub(crate) mod domain_map;
 
 use std::{
     fmt,

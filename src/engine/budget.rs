@@ -1,7 +1,7 @@
 //! Budget: the limits on pages and requests of a crawl, and on pages of each domain. Counts a request when a fetcher
 //! gets it and again when it ends, so that a limit is met exactly. Knows no queue and no clock.
 
-use hashbrown::{HashMap, hash_map::EntryRef};
+use hashbrown::{HashMap, hash_map::Entry};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -22,9 +22,9 @@ pub struct Budget {
     is_resumed: bool,
     pages: Used,
     requests: Used,
-    /// The requests of each domain that are with fetchers.
-    lent: HashMap<Domain, u64>,
-    /// The pages of each domain, by the hash of its name: a crawl may know millions.
+    /// The requests of each domain that are with fetchers, by the hash of its name: a crawl may know millions.
+    lent: HashMap<u64, u64>,
+    /// The pages of each domain, by the same.
     done: HashMap<u64, u64>,
     /// Whether the pages of domains without a limit are counted too, for a later process that may have one.
     counts_all: bool,
@@ -109,7 +109,7 @@ impl Budget {
         self.pages.lent += 1;
         self.requests.lent += 1;
         // Also without a limit: one that is set meanwhile counts what is in flight.
-        *self.lent.entry_ref(domain).or_default() += 1;
+        *self.lent.entry(hash_of(domain)).or_default() += 1;
     }
 
     /// Counts a sent request. Called before [`Budget::ended`], and not for a request that came back unsent.
@@ -121,7 +121,7 @@ impl Budget {
     pub fn ended(&mut self, domain: &Domain, is_page: bool) {
         self.requests.end(false);
         self.pages.end(is_page);
-        if let EntryRef::Occupied(mut lent) = self.lent.entry_ref(domain) {
+        if let Entry::Occupied(mut lent) = self.lent.entry(hash_of(domain)) {
             *lent.get_mut() -= 1;
             if *lent.get() == 0 {
                 lent.remove();
@@ -185,7 +185,7 @@ impl Budget {
 
     /// Forgets the pages of a domain that belongs to another machine now.
     pub fn domain_lost(&mut self, domain: &Domain) {
-        self.lent.remove(domain);
+        self.lent.remove(&hash_of(domain));
         self.done.remove(&hash_of(domain));
     }
 
@@ -225,7 +225,7 @@ impl Budget {
 
     fn used_of(&self, domain: &Domain) -> Used {
         let count = |number: Option<&u64>| number.copied().unwrap_or(0);
-        Used { lent: count(self.lent.get(domain)), done: count(self.done.get(&hash_of(domain))) }
+        Used { lent: count(self.lent.get(&hash_of(domain))), done: count(self.done.get(&hash_of(domain))) }
     }
 
     /// Returns what the budget allows a domain.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     conduct::{Lessons, Sparing, Terms, cooling::Cooling, throttle::LastAsked},
     conducts::Tenant,
-    domain::Domain,
+    domain::{Domain, domain_map::DomainMap},
     frontier::{
         part::{Part, PartSet},
         shared,
@@ -28,7 +28,7 @@ use crate::{
 
 /// The table of domains. Picking the next one costs O(log domains) at the most; a domain without work costs the memory of its name.
 pub struct Domains {
-    table: HashMap<Domain, Entry>,
+    table: DomainMap<Entry>,
     due: DueQueue,
     /// Each cooling domain once, with the end of its cooling when it was entered; the end may have moved since.
     cooling: BinaryHeap<Reverse<(Instant, Domain)>>,
@@ -91,7 +91,7 @@ impl Domains {
             may_change: false,
         };
         Self {
-            table: HashMap::new(),
+            table: DomainMap::default(),
             due: DueQueue::default(),
             cooling: BinaryHeap::new(),
             listed: HashSet::new(),
@@ -158,7 +158,7 @@ impl Domains {
         let old_usual = std::mem::replace(&mut self.usual_terms, Arc::new(usual));
         let old = std::mem::replace(&mut self.politeness, politeness);
         let mut changed = Vec::new();
-        for (domain, entry) in &mut self.table {
+        for (domain, entry) in self.table.iter_mut() {
             let Some(live) = &mut entry.live else { continue };
             live.obeys_robots = self.politeness.obeys_robots(domain);
             let terms = terms_of(domain, &self.politeness, &self.usual_terms);
@@ -174,7 +174,7 @@ impl Domains {
 
     /// Schedules a domain at `at`, unless it is scheduled earlier.
     pub fn schedule(&mut self, domain: &Domain, at: Instant) {
-        let entry = self.table.entry_ref(domain).or_default();
+        let (domain, entry) = self.table.get_or_default(domain);
         if entry.due.is_some_and(|(due, _)| due <= at) {
             return;
         }
@@ -212,7 +212,7 @@ impl Domains {
 
     /// Returns the domain's state, creating it if necessary.
     pub fn live(&mut self, domain: &Domain, now: Instant) -> &mut Live {
-        let entry = self.table.entry_ref(domain).or_default();
+        let (domain, entry) = self.table.get_or_default(domain);
         entry.live.get_or_insert_with(|| {
             let terms = terms_of(domain, &self.politeness, &self.usual_terms);
             let tenancy = self.tenant.join(domain, terms, self.released.clone(), now);
@@ -310,7 +310,7 @@ impl Domains {
 
     /// Returns the domains with work or a past for which this is so.
     pub fn matching(&self, is_so: impl Fn(&Domain) -> bool) -> Vec<Domain> {
-        let domains = self.table.keys().chain(self.robots.keys().filter(|domain| !self.table.contains_key(*domain)));
+        let domains = self.table.keys().chain(self.robots.keys().filter(|domain| !self.table.contains(domain)));
         domains.filter(|domain| is_so(domain)).cloned().collect()
     }
 

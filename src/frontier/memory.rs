@@ -1,18 +1,23 @@
 //! The frontier in memory: the fastest one; it ends with the process.
 
 use std::{
-    cmp::Reverse,
+    cmp::{Ordering, Reverse},
     collections::BinaryHeap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use hashbrown::{HashMap, hash_map::EntryRef};
+use hashbrown::HashMap;
 
 use super::{Drained, Frontier, LeaseId, Leased, Left, Located, MAX_LOOKED_AT, Next, Offered, Waiting, seen::SeenSet};
-use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
+use crate::{
+    domain::{Domain, domain_map::DomainMap},
+    identity::Fingerprint,
+    recrawl::Recrawl,
+    request::{Request, plain::Plain},
+};
 
-/// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
+/// Keeps all requests in memory: about 30 bytes for each URL ever seen, and about 250 for each that waits.
 ///
 /// ```
 /// use actix_crawler::{frontier::{MemoryFrontier, durable::Opening}, prelude::*};
@@ -23,7 +28,7 @@ use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Re
 /// ```
 #[derive(Debug)]
 pub struct MemoryFrontier {
-    queues: HashMap<Domain, Queue>,
+    queues: DomainMap<Queue>,
     seen: SeenSet,
     recrawl: Recrawl,
     /// The start of the seen-set's seconds.
@@ -52,15 +57,20 @@ struct Others {
     delayed: BinaryHeap<Reverse<Delayed>>,
 }
 
-/// Ordered by rank, then by age: the field order is the rule.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Ordered by rank, then by age.
+#[derive(Debug)]
 struct Entry {
     rank: i32,
-    age: Reverse<u64>,
     attempts: u32,
-    /// The size of the request in memory when it was queued. Kept here, since a lease reads the entry anyway.
-    size: u32,
-    request: ById,
+    age: u64,
+    request: Kept,
+}
+
+/// A request while it waits.
+#[derive(Debug)]
+enum Kept {
+    Plain(Box<Plain>),
+    Whole(Arc<Request>),
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,28 +84,70 @@ struct Loan {
     domain: Domain,
     age: u64,
     attempt: u32,
-    size: u32,
     request: Arc<Request>,
 }
 
-/// Ignored in the order, since the entry's age is unique.
-#[derive(Debug)]
-struct ById(Arc<Request>);
-
-impl PartialEq for ById {
-    fn eq(&self, _: &Self) -> bool {
-        true
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank.cmp(&other.rank).then(other.age.cmp(&self.age))
     }
 }
-impl Eq for ById {}
-impl PartialOrd for ById {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for ById {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+impl Kept {
+    /// Keeps a request of this domain.
+    fn of(request: Request, domain: &Domain) -> Self {
+        match Plain::of(request, domain) {
+            Ok(plain) => Self::Plain(Box::new(plain)),
+            Err(mut request) => {
+                // All requests of a queue share one name.
+                request.domain = request.domain.is_some().then(|| domain.clone());
+                Self::Whole(Arc::new(request))
+            }
+        }
+    }
+
+    /// Returns the request.
+    fn into_request(self, domain: &Domain) -> Arc<Request> {
+        match self {
+            Self::Plain(plain) => Arc::new(plain.into_request(domain.clone())),
+            Self::Whole(request) => request,
+        }
+    }
+
+    /// Returns a copy of the request.
+    fn copy(&self, domain: &Domain) -> Arc<Request> {
+        match self {
+            Self::Plain(plain) => Arc::new(Plain::clone(plain).into_request(domain.clone())),
+            Self::Whole(request) => request.clone(),
+        }
+    }
+
+    fn rank(&self) -> i32 {
+        match self {
+            Self::Plain(plain) => plain.rank(),
+            Self::Whole(request) => request.rank(),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Plain(plain) => plain.size(),
+            Self::Whole(request) => request.size(),
+        }
     }
 }
 
@@ -175,7 +227,7 @@ impl MemoryFrontier {
     /// Creates an empty frontier.
     pub fn new(recrawl: Recrawl, now: Instant) -> Self {
         Self {
-            queues: HashMap::new(),
+            queues: DomainMap::default(),
             seen: SeenSet::new(&recrawl),
             recrawl,
             began: now,
@@ -197,39 +249,32 @@ impl MemoryFrontier {
 
     fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
         let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
-        let Loan { domain, age, size, request, .. } = loan;
-        let entry = Entry { rank: request.rank(), age: Reverse(age), attempts, size, request: ById(request) };
-        let queue = self.queues.entry_ref(&domain).or_default();
+        let Loan { domain, age, request, .. } = loan;
+        let entry = Entry { rank: request.rank(), attempts, age, request: Kept::Whole(request) };
+        self.queued_bytes += entry.request.size();
+        let (_, queue) = self.queues.get_or_default(&domain);
         match not_before {
             Some(until) => queue.push_delayed(until, entry),
             None => queue.push(entry),
         }
         self.queued += 1;
-        self.queued_bytes += u64::from(size);
         domain
     }
 }
 
 impl Frontier for MemoryFrontier {
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, mut request: Request, now: Instant) -> Offered {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
         let now = self.second(now);
         if request.dont_filter {
             self.seen.insert(fingerprint, now);
         } else if !self.seen.take(fingerprint, now, &self.recrawl) {
             return Offered::AlreadySeen;
         }
-        let age = Reverse(self.number());
-        let size = u32::try_from(request.size()).unwrap_or(u32::MAX);
-        self.queued_bytes += u64::from(size);
-        let queue = match self.queues.entry_ref(domain) {
-            EntryRef::Occupied(known) => {
-                // All requests of a queue share one name.
-                request.domain = request.domain.is_some().then(|| known.key().clone());
-                known.into_mut()
-            }
-            EntryRef::Vacant(place) => place.insert(Queue::default()),
-        };
-        queue.push(Entry { rank: request.rank(), age, attempts: 0, size, request: ById(Arc::new(request)) });
+        let age = self.number();
+        let (domain, queue) = self.queues.get_or_default(domain);
+        let kept = Kept::of(request, domain);
+        self.queued_bytes += kept.size();
+        queue.push(Entry { rank: kept.rank(), attempts: 0, age, request: kept });
         self.queued += 1;
         Offered::Queued
     }
@@ -253,10 +298,11 @@ impl Frontier for MemoryFrontier {
             self.queues.remove(domain);
         }
         self.queued -= 1;
-        let Entry { age, attempts, size, request: ById(request), .. } = entry;
-        self.queued_bytes -= u64::from(size);
+        let Entry { age, attempts, request, .. } = entry;
+        self.queued_bytes -= request.size();
+        let request = request.into_request(domain);
         let (id, attempt) = (LeaseId(self.number()), attempts + 1);
-        let loan = Loan { domain: domain.clone(), age: age.0, attempt, size, request: request.clone() };
+        let loan = Loan { domain: domain.clone(), age, attempt, request: request.clone() };
         self.leases.insert(id, loan);
         Next::Leased(Leased { id, request, attempt })
     }
@@ -279,8 +325,8 @@ impl Frontier for MemoryFrontier {
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
         let next = || queue.pop().or_else(|| queue.pop_delayed());
         let mut bytes = 0;
-        let entries = std::iter::from_fn(next).take(max).inspect(|entry| bytes += u64::from(entry.size));
-        let requests: Vec<_> = entries.map(|entry| entry.request.0).collect();
+        let entries = std::iter::from_fn(next).take(max).inspect(|entry| bytes += entry.request.size());
+        let requests: Vec<_> = entries.map(|entry| entry.request.into_request(domain)).collect();
         self.queued -= requests.len() as u64;
         self.queued_bytes -= bytes;
         let is_empty = queue.is_empty();
@@ -295,7 +341,7 @@ impl Frontier for MemoryFrontier {
     }
 
     fn has_waiting(&self, domain: &Domain) -> bool {
-        self.queues.contains_key(domain)
+        self.queues.contains(domain)
     }
 
     fn queued(&self) -> u64 {
@@ -321,15 +367,16 @@ impl Frontier for MemoryFrontier {
         let Some(queue) = self.queues.get(domain) else { return Located::NotFound { not_looked_at: 0 } };
         let ready = queue.waiting().map(|entry| (entry, None));
         let delayed = queue.delayed().map(|delayed| (&delayed.entry, Some(delayed.until)));
-        let found = delayed.chain(ready).take(MAX_LOOKED_AT).find(|(entry, _)| is_it(&entry.request.0));
-        let Some((entry, not_before)) = found else {
+        let looked_at = delayed.chain(ready).take(MAX_LOOKED_AT);
+        let mut looked_at = looked_at.map(|(entry, until)| (entry, entry.request.copy(domain), until));
+        let Some((entry, request, not_before)) = looked_at.find(|(_, request, _)| is_it(request)) else {
             let not_looked_at = self.queued_of(domain).saturating_sub(MAX_LOOKED_AT as u64);
             return Located::NotFound { not_looked_at };
         };
         let sooner = queue.delayed().filter(|other| Some(other.until) < not_before && other.entry > *entry);
         let before = queue.waiting().filter(|other| *other > entry);
         Located::Waits(Waiting {
-            request: entry.request.0.clone(),
+            request,
             ahead: (before.count() + sooner.count()) as u64,
             attempts: entry.attempts,
             not_before,

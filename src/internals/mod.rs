@@ -45,10 +45,11 @@ pub use crate::{
 };
 use crate::{
     conduct::{
-        Terms,
+        Lessons, Terms,
+        cooling::{CoolingCause, Refusals},
         throttle::{Refusal, Throttle},
     },
-    conducts::Conducts,
+    conducts::{Conducts, Tenant},
     domain::{Domain, DomainKey},
     engine::domains::Domains,
     error::{Error, Result},
@@ -92,6 +93,23 @@ impl Grants {
     /// As [`Grants::grant`], for tests of this crate.
     pub(crate) fn permit(&self, now: Instant) -> Result<Permit, Refusal> {
         self.0.grant(now, now)
+    }
+}
+
+/// What is remembered of domains that are not in use.
+pub struct QuietDomains(Tenant);
+
+impl QuietDomains {
+    /// Creates one of no domains.
+    #[allow(clippy::new_without_default, reason = "it is made to be measured")]
+    pub fn new() -> Self {
+        Self(Conducts::new().tenant(&DomainKey::Host))
+    }
+
+    /// Remembers that a domain has refused once.
+    pub fn refused(&self, name: &str, now: Instant) {
+        let refusals = Refusals { in_a_row: 1, limit: 8, until: now, why: CoolingCause::Status(503) };
+        self.0.recall(&Domain::new(name), Lessons::new(Some(refusals), None), now);
     }
 }
 

@@ -191,7 +191,7 @@ impl Tenancy {
         if let Some(next) = next {
             next.turn(&self.gate.domain);
         }
-        Ok(Permit::granted(self.clone(), planned.due))
+        Ok(Permit::granted(self.clone(), planned.due, planned.is_last))
     }
 
     /// Returns the domain.

@@ -46,7 +46,7 @@ use crate::{
 /// }
 /// ```
 /// ```compile_fail,E0451
-/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), place: todo!() };
+/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), is_last: todo!(), place: todo!() };
 /// ```
 /// ```compile_fail,E0603
 /// use actix_crawler::permit::Gate;
@@ -70,6 +70,7 @@ pub struct Permit {
     tenancy: Arc<Tenancy>,
     due: Instant,
     state: State,
+    is_last: bool,
     /// The place in flight that it takes of a shared capacity; free when the permit has ended.
     place: Option<Place>,
 }
@@ -84,14 +85,19 @@ enum State {
 
 impl Permit {
     /// Creates the permit of a planned request.
-    fn granted(tenancy: Arc<Tenancy>, due: Instant) -> Self {
-        Self { tenancy, due, state: State::Granted, place: None }
+    fn granted(tenancy: Arc<Tenancy>, due: Instant, is_last: bool) -> Self {
+        Self { tenancy, due, state: State::Granted, is_last, place: None }
     }
 
     /// Keeps a place in flight until the permit has ended.
     pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
         self.place = place;
         self
+    }
+
+    /// Tells whether it was granted as the last that the domain has now: the next one needs the end of a permit.
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// Returns the domain that the permit is for.

@@ -1,5 +1,6 @@
 //! Request: what to fetch. Does not know when or how.
 
+pub(crate) mod plain;
 pub(crate) mod sitemap_file;
 mod rare;
 mod stored;

@@ -61,6 +61,10 @@ impl Boundary {
     /// Includes a seed's host. If a seed redirects to another host, that is included too: `example.com` stands for the
     /// site that answers there. Tells whether the host is new.
     pub fn include(&mut self, seed: &Url) -> bool {
+        if seed.host_str().is_some_and(|host| self.hosts.contains(host)) {
+            // Its domain has come in with it.
+            return false;
+        }
         self.domains.insert(registrable(seed).to_string());
         seed.host_str().is_some_and(|host| self.hosts.insert(host.to_ascii_lowercase()))
     }

@@ -174,7 +174,7 @@ impl Default for Settings {
             parse_timeout: Duration::from_secs(30),
             // A restarting database may take minutes, and the crawl waits for it.
             pipeline_timeout: Duration::from_secs(300),
-            // About 3.5 GB at 350 bytes each; a larger crawl needs a frontier on disk.
+            // About 2.5 GB at 250 bytes each; a larger crawl needs a frontier on disk.
             max_queued: 10_000_000,
             max_queued_per_domain: None,
             // The size of `max_queued` ordinary requests; with bodies or states fewer fit.

@@ -196,6 +196,12 @@ impl Throttle {
         Duration::try_from_secs_f64(pace * beyond as f64).ok().and_then(|rest| due.checked_add(rest)).unwrap_or(due)
     }
 
+    /// Tells whether one more request takes the last place in flight, and nothing has to be known of those that then wait for
+    /// one: see [`Throttle::wait_for_place`].
+    pub(crate) fn is_last_place(&self) -> bool {
+        self.limits.rate.window().is_none() && self.in_flight() + 1 >= self.limits.in_flight.get()
+    }
+
     /// Plans one request; [`Throttle::release`] ends it.
     pub(crate) fn plan(&mut self) {
         self.planned += 1;
@@ -299,12 +305,11 @@ impl Throttle {
     /// Ends a planned request at `now`; `started` tells whether it was written. Returns how many starts the rate has allowed
     /// while another request waited for the place.
     pub(crate) fn release(&mut self, now: Instant, started: bool) -> u32 {
-        let (earliest, window) = (self.earliest(), self.limits.rate.window());
-        let missed = self
-            .past
-            .as_mut()
-            .zip(window)
-            .map_or(0, |(past, window)| past.missed.place_is_free(now, earliest, window.interval().max(self.gap)));
+        let missed = self.limits.rate.window().map_or(0, |window| {
+            let earliest = self.earliest();
+            let past = self.past.as_mut();
+            past.map_or(0, |past| past.missed.place_is_free(now, earliest, window.interval().max(self.gap)))
+        });
         if started {
             self.running = self.running.saturating_sub(1);
             self.last_end = Some(now);

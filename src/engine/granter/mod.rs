@@ -308,7 +308,17 @@ impl Granter {
                         PagesOrFiles::Files => self.search_files(turn, domain, now + AHEAD),
                     };
                     match search {
-                        Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
+                        Search::Found(leased) => {
+                            let is_last = permit.is_last();
+                            self.assign(turn, permit.with_place(place), leased);
+                            // A store has to be asked what comes next all the same, since it reads ahead then.
+                            if is_last
+                                && matches!(kind, PagesOrFiles::Pages { .. })
+                                && turn.frontier.durable().is_none()
+                            {
+                                return Stopped::Full;
+                            }
+                        }
                         // Only once: a faulty frontier may report a ready request and lease none, time and again.
                         Search::Nothing if !found_nothing => found_nothing = true,
                         Search::Nothing | Search::Unfinished => return Stopped::NotBefore(now + 2 * AHEAD),

@@ -64,14 +64,14 @@ impl Intake {
     /// Passes candidates through admission.
     pub fn admit(&mut self, turn: &mut Turn<'_>, candidates: Vec<Candidate>) {
         for candidate in candidates {
-            self.admit_one(turn, candidate);
+            self.admit_one(turn, candidate, false);
         }
         self.admit_nearer(turn);
     }
 
     /// Passes seeds through admission. Returns what became of each.
     pub fn admit_seeds(&mut self, turn: &mut Turn<'_>, seeds: Vec<Candidate>) -> Vec<Seeded> {
-        let seeded = seeds.into_iter().map(|seed| self.admit_one(turn, seed)).collect();
+        let seeded = seeds.into_iter().map(|seed| self.admit_one(turn, seed, true)).collect();
         self.admit_nearer(turn);
         seeded
     }
@@ -79,7 +79,7 @@ impl Intake {
     fn admit_nearer(&mut self, turn: &mut Turn<'_>) {
         // URLs found at a smaller depth may bring in links that were too deep before.
         while let Some(candidate) = self.admission.take_nearer() {
-            self.admit_one(turn, candidate);
+            self.admit_one(turn, candidate, false);
         }
         if let Some(store) = turn.frontier.durable() {
             for (fingerprint, known) in self.admission.take_depth_changes() {
@@ -118,7 +118,8 @@ impl Intake {
         Seeded::Queued
     }
 
-    fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate) -> Seeded {
+    /// Passes a candidate through admission. Whoever seeds or submits one hears how it failed before; of a link nobody asks.
+    fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate, is_seed: bool) -> Seeded {
         if candidate.request().kind() == Kind::File {
             return self.admit_file(turn, candidate.into_request());
         }
@@ -129,7 +130,9 @@ impl Intake {
         turn.resting.queued(candidate.request());
         let admitted = self.admission.admit(&mut *turn.frontier, candidate, turn.now);
         let failed = match (&admitted, &arriving) {
-            (Admitted::AlreadySeen, Some(page)) => turn.accounts.ends.failure_of(page),
+            (Admitted::AlreadySeen, Some(page)) if is_seed || submission.is_some() => {
+                turn.accounts.ends.failure_of(page)
+            }
             _ => None,
         };
         if let (Some(id), Some(end)) = (submission, end_of_submission(&admitted, failed.as_ref())) {
