@@ -33,7 +33,7 @@ use std::{
 };
 
 use actix_crawler::frontier::part::{Part, PartSet};
-use term::{Silence, Term, TermLength};
+use term::{HeartbeatWatch, Term, TermLength};
 
 const NODES: usize = 100;
 const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
@@ -56,7 +56,7 @@ struct Node {
     term: Term,
     /// When the last renewal that came was asked for, by its clock.
     renewed: Instant,
-    silences: BTreeMap<i64, Silence>,
+    silences: BTreeMap<i64, HeartbeatWatch>,
     /// What it knows to be its own.
     held: PartSet,
     /// What it gives away, and when nothing is in flight there any more.
@@ -320,7 +320,7 @@ impl World {
         let silences = &mut self.nodes[node].silences;
         silences.retain(|session, _| others.binary_search_by_key(session, |(other, _)| *other).is_ok());
         let mut is_dead = |session: i64, beat: i64| {
-            let silence = silences.entry(session).or_insert_with(|| Silence::new(beat, now));
+            let silence = silences.entry(session).or_insert_with(|| HeartbeatWatch::new(beat, now));
             silence.note(beat, now);
             silence.is_death(now, LENGTH)
         };

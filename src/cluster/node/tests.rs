@@ -145,7 +145,7 @@ fn whoever_joins_after_a_failover_waits_for_all_nodes_from_before_also_for_those
         assert_eq!(rest, "live\t20000", "one node is in the place of all, for the longest of their terms");
         assert_eq!(shared.sql("SELECT owner, count(*) FROM part GROUP BY owner"), format!("{session}\t1024"));
         let session = session.parse().unwrap();
-        let since = |ago| Silence::new(0, clock::now().checked_sub(ago).unwrap());
+        let since = |ago| HeartbeatWatch::new(0, clock::now().checked_sub(ago).unwrap());
         for (ago, state) in [(24 * S, "live"), (26 * S, "dead")] {
             after.watch.0.insert(session, since(ago));
             after.look_after_others().await;

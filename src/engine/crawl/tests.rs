@@ -23,7 +23,7 @@ use crate::{
         visit::{Notified, Visit},
     },
     frontier::{
-        Lease, Leased, Next,
+        Lease, Next,
         durable::Checkpoint,
         memory::MemoryFrontier,
         seen_cache::SeenCache,

@@ -32,6 +32,7 @@ use crate::{
 };
 
 /// What a node knows of the others, and what it has told its frontier of them.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct NodeView {
     /// The parts that the frontier knows to be its own.
     held: PartSet,
@@ -129,6 +130,7 @@ impl NodeView {
 }
 
 /// What is kept of a commit until it is made.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Said {
     pub is_idle: bool,
     settled: Vec<ArrivedId>,
@@ -323,7 +325,7 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
     let gained = match begun {
         Some((numbers, mut rested)) => {
             rested.retain(|asked| given.contains(asked.part));
-            Some(Gained { numbers, rested, ..read_gained(client, &new).await? })
+            Some(Gained { rested, numbers, ..read_gained(client, &new).await? })
         }
         None => None,
     };
