@@ -177,7 +177,6 @@ mod tests {
     fn json_may_have_half_a_character() {
         let page = Response::json_text(URL, r#"["a \ud83d"]"#);
         assert_eq!(page.json::<Vec<String>>().unwrap(), ["a \u{fffd}"]);
-        assert_eq!(page.jmes::<String>("[0]").unwrap(), "a \u{fffd}");
     }
 
     #[test]
