@@ -178,78 +178,85 @@ fn items_with_one_file_each_are_rows_whether_it_came_or_not() {
     }
 }
 
-#[derive(Clone, Extract, Serialize)]
-struct Listed {
-    #[extract(css = "b")]
-    name: String,
-    #[extract(css = ".cover", url)]
-    cover: Option<File>,
-    #[extract(css = ".more", url)]
-    more: Vec<File>,
-    #[extract(css = ".author")]
-    author: Author,
-    #[extract(css = ".own", attr = "src", parse = own)]
-    own: File,
-    #[extract(default)]
-    later: Vec<File>,
-    #[extract(default)]
-    else_where: BTreeMap<String, u8>,
-}
+#[cfg(feature = "derive")]
+mod of_types {
+    use super::*;
 
-#[derive(Clone, Extract, Serialize)]
-struct Author {
-    #[extract(css = "img", url)]
-    portrait: File,
-}
-
-fn own(path: &str) -> Result<File, String> {
-    format!("http://one.test{path}").parse().map(File::at).map_err(|_| format!("`{path}` is no path"))
-}
-
-fn listed(page: &Response) -> Result<Parsed<Listed>> {
-    let mut listed = Listed::all(page, ".item")?;
-    for item in &mut listed {
-        item.later.extend(page.urls_of(".later")?.into_iter().map(File::at));
+    #[derive(Clone, Extract, Serialize)]
+    struct Listed {
+        #[extract(css = "b")]
+        name: String,
+        #[extract(css = ".cover", url)]
+        cover: Option<File>,
+        #[extract(css = ".more", url)]
+        more: Vec<File>,
+        #[extract(css = ".author")]
+        author: Author,
+        #[extract(css = ".own", attr = "src", parse = own)]
+        own: File,
+        #[extract(default)]
+        later: Vec<File>,
+        #[extract(default)]
+        else_where: BTreeMap<String, u8>,
     }
-    Ok(Parsed::of(listed))
-}
 
-#[test]
-fn files_that_the_type_of_an_item_has_need_no_list() {
-    let site = Recorder::start(|asked| {
-        match &*asked.path {
-        "/" => Answer::ok(
-            "<div class=item><b>Tea</b><img class=cover src=/cover.svg><img class=more src=/1.svg><img class=more src=/2.svg>
-             <p class=author><img src=/author.svg></p><img class=own src=/own.svg></div><img class=later src=/later.svg>",
-        )
-        .header("content-type", "text/html"),
-        path => svg(path),
+    #[derive(Clone, Extract, Serialize)]
+    struct Author {
+        #[extract(css = "img", url)]
+        portrait: File,
     }
-    });
-    let all = ["/1.svg", "/2.svg", "/author.svg", "/cover.svg", "/later.svg", "/own.svg"];
-    let statuses = |item: &Listed| {
-        let of_item = item.cover.iter().chain(&item.more).chain([&item.author.portrait, &item.own]).chain(&item.later);
-        of_item.map(|file| file.status).collect::<Vec<_>>()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let settings = || Settings { files: Files::to(dir.path()), ..Settings::default() };
-    let found = Collect::new();
-    let crawler = crawl_with(listed, &site, settings()).files_of_items().pipeline(found.clone());
-    let report = run(crawler.seed("http://one.test/"));
-    let paths = |asked: usize| site.paths().into_iter().skip(asked).filter(|path| path != "/").collect::<BTreeSet<_>>();
-    assert_eq!(statuses(&found.take()[0]), [FileStatus::Downloaded; 6], "{report}");
-    assert_eq!(paths(0), all.map(str::to_owned).into());
 
-    // A spider that knows the type of its items needs no word. Nothing fills in the field that it does not read.
-    let dir_of_spider = tempfile::tempdir().unwrap();
-    let files = Files::to(dir_of_spider.path());
-    let spider = actix_crawler::ItemSpider::<Listed>::new().each(".item");
-    let asked = site.count();
-    let crawler = crawl_with(spider, &site, Settings { files, ..settings() }).pipeline(found.clone());
-    let report = run(crawler.seed("http://one.test/"));
-    assert_eq!(statuses(&found.take()[0]), [FileStatus::Downloaded; 5], "{report}");
-    assert_eq!(paths(asked).len(), 5);
-    assert!(report.warnings.is_empty(), "{report}");
+    fn own(path: &str) -> Result<File, String> {
+        format!("http://one.test{path}").parse().map(File::at).map_err(|_| format!("`{path}` is no path"))
+    }
+
+    fn listed(page: &Response) -> Result<Parsed<Listed>> {
+        let mut listed = Listed::all(page, ".item")?;
+        for item in &mut listed {
+            item.later.extend(page.urls_of(".later")?.into_iter().map(File::at));
+        }
+        Ok(Parsed::of(listed))
+    }
+
+    #[test]
+    fn files_that_the_type_of_an_item_has_need_no_list() {
+        let site = Recorder::start(|asked| {
+            match &*asked.path {
+            "/" => Answer::ok(
+                "<div class=item><b>Tea</b><img class=cover src=/cover.svg><img class=more src=/1.svg><img class=more src=/2.svg>
+                 <p class=author><img src=/author.svg></p><img class=own src=/own.svg></div><img class=later src=/later.svg>",
+            )
+            .header("content-type", "text/html"),
+            path => svg(path),
+        }
+        });
+        let all = ["/1.svg", "/2.svg", "/author.svg", "/cover.svg", "/later.svg", "/own.svg"];
+        let statuses = |item: &Listed| {
+            let of_item =
+                item.cover.iter().chain(&item.more).chain([&item.author.portrait, &item.own]).chain(&item.later);
+            of_item.map(|file| file.status).collect::<Vec<_>>()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let settings = || Settings { files: Files::to(dir.path()), ..Settings::default() };
+        let found = Collect::new();
+        let crawler = crawl_with(listed, &site, settings()).files_of_items().pipeline(found.clone());
+        let report = run(crawler.seed("http://one.test/"));
+        let paths =
+            |asked: usize| site.paths().into_iter().skip(asked).filter(|path| path != "/").collect::<BTreeSet<_>>();
+        assert_eq!(statuses(&found.take()[0]), [FileStatus::Downloaded; 6], "{report}");
+        assert_eq!(paths(0), all.map(str::to_owned).into());
+
+        // A spider that knows the type of its items needs no word. Nothing fills in the field that it does not read.
+        let dir_of_spider = tempfile::tempdir().unwrap();
+        let files = Files::to(dir_of_spider.path());
+        let spider = actix_crawler::ItemSpider::<Listed>::new().each(".item");
+        let asked = site.count();
+        let crawler = crawl_with(spider, &site, Settings { files, ..settings() }).pipeline(found.clone());
+        let report = run(crawler.seed("http://one.test/"));
+        assert_eq!(statuses(&found.take()[0]), [FileStatus::Downloaded; 5], "{report}");
+        assert_eq!(paths(asked).len(), 5);
+        assert!(report.warnings.is_empty(), "{report}");
+    }
 }
 
 /// With one page in flight, one file at a time, and a budget of a single page: whoever waits never waits for itself.
