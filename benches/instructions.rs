@@ -3,8 +3,8 @@
 //! `cargo bench --profile instructions --bench instructions --features testing`
 //!
 //! Each case is run twice, the second time with twice as many repetitions. The difference is the cost of what was
-//! repeated, without that of the beginning and the end. Instructions are not time: they do not show how threads wake each
-//! other. But they do not depend on what else the machine does, and hardly on the machine, if it has AVX2.
+//! repeated, without that of the beginning and the end. Instructions are not time: they do not show how threads wake
+//! each other. But they do not depend on what else the machine does, and hardly on the machine, if it has AVX2.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use std::{
@@ -30,8 +30,8 @@ struct Case {
     what: &'static str,
     run: fn(u32) -> Result<()>,
     repetitions: u32,
-    /// The most instructions for one, some 8 % more than were counted when it was set. One that is raised needs a reason;
-    /// one that is far above the count is lowered.
+    /// The most instructions for one, some 8 % more than were counted when it was set. One that is raised needs a
+    /// reason; one that is far above the count is lowered.
     bound: u64,
 }
 
@@ -169,8 +169,8 @@ fn page(repetitions: u32) -> Result<()> {
     Ok(())
 }
 
-/// Page `n` of a tree in which each page leads to ten others and to thirty anywhere. What it takes to make it is counted
-/// with the page.
+/// Page `n` of a tree in which each page leads to ten others and to thirty anywhere. What it takes to make it is
+/// counted with the page.
 fn html(n: u64, pages: u64) -> String {
     const WORDS: &str = "words to read, and more of them words to read, and more of them words to read, and more of them \
                          words to read, and more of them words to read, and more of them words to read, and more of them";

@@ -1,5 +1,5 @@
-//! The scan of a page for its links beside a parse into a tree, in the same run. Fails where the scan is not at least twice as
-//! fast: `cargo bench --bench scan [FILES…]`, of pages that it makes itself where no files are given.
+//! The scan of a page for its links beside a parse into a tree, in the same run. Fails where the scan is not at least
+//! twice as fast: `cargo bench --bench scan [FILES…]`, of pages that it makes itself where no files are given.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement prints, and reads clocks")]
 
 use std::{

@@ -2,8 +2,8 @@
 //! the same loop through the crawler's transport, each request under a permit.
 //!
 //! You will see pages a second, CPU seconds for 1,000 pages and peak memory of each; the site runs in a process of its
-//! own, so none of its cost is counted: `cargo run --release --example bench [PAGES [TURNS]]`. With several turns, all three
-//! take turns, and the medians follow; CPU seconds vary less with what else the machine does than pages a second.
+//! own, so none of its cost is counted: `cargo run --release --example bench [PAGES [TURNS]]`. With several turns, all
+//! three take turns, and the medians follow; CPU seconds vary less with what else the machine does than pages a second.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and reads clocks")]
 
 use std::{

@@ -1,10 +1,10 @@
-//! Calculates how a crawl of 1 billion URLs behaves on 100 nodes: nobody has them here, so time is virtual, and the rules are the real
-//! ones: the files of the term, of silence and of shares are those of the crate. Clocks run up to ten percent fast or slow, nodes
-//! join, end, are killed, hang and lose their database.
+//! Calculates how a crawl of 1 billion URLs behaves on 100 nodes: nobody has them here, so time is virtual, and the
+//! rules are the real ones: the files of the term, of silence and of shares are those of the crate. Clocks run up to
+//! ten percent fast or slow, nodes join, end, are killed, hang and lose their database.
 //!
-//! You will see that no part is taken from an owner that may still ask, how long takeovers take, how many domains rest, and what the
-//! database has to do. The same seed gives the same figures.
-//! Run: `cargo run --release --features cluster --example cluster_paper [HOURS [SEED]]`
+//! You will see that no part is taken from an owner that may still ask, how long takeovers take, how many domains rest,
+//! and what the database has to do. The same seed gives the same figures. Run:
+//! `cargo run --release --features cluster --example cluster_paper [HOURS [SEED]]`
 
 #![allow(
     clippy::print_stdout,
@@ -39,7 +39,8 @@ const NODES: usize = 100;
 const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
 const MS: Duration = Duration::from_millis(1);
 
-/// What is assumed: of the crawl, and of what was measured of the database at 5 million rows and 8 nodes (docs/FRONTIER.md).
+/// What is assumed: of the crawl, and of what was measured of the database at 5 million rows and 8 nodes
+/// (docs/FRONTIER.md).
 const URLS: f64 = 1e9;
 const DOMAINS: f64 = 1e7;
 const PAGES_A_SECOND: f64 = 100.0;
@@ -478,7 +479,8 @@ fn spread(times: &mut [Duration]) -> String {
     format!("{:.1} s, {:.1} s, {:.1} s", seconds(at(50)), seconds(at(95)), seconds(at(100)))
 }
 
-/// Commits of a node that gathers pages for 100 ms where there are 25, and else for 250 ms: commits a second, and pages in each.
+/// Commits of a node that gathers pages for 100 ms where there are 25, and else for 250 ms: commits a second, and pages
+/// in each.
 fn commits(random: &mut fastrand::Rng) -> (f64, f64) {
     let (mut commits, mut pages, mut waiting, mut since) = (0_u32, 0_u32, 0_u32, 0_u32);
     let seconds = 600;

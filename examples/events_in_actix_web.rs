@@ -10,8 +10,8 @@ use actix_crawler::{events::CrawlEvent, prelude::*};
 use actix_web::{App, HttpResponse, HttpServer, Responder, dev::Server, web};
 use futures_util::StreamExt;
 
-/// `GET /events`: what happens from now on; in a browser, `new EventSource("/events")`. A reader that goes away closes its
-/// stream, and one that is slow is told how many events it has missed.
+/// `GET /events`: what happens from now on; in a browser, `new EventSource("/events")`. A reader that goes away closes
+/// its stream, and one that is slow is told how many events it has missed.
 async fn events(crawl: web::Data<CrawlHandle>) -> impl Responder {
     let events = crawl.events().map(|event| as_sent(&event));
     HttpResponse::Ok().content_type("text/event-stream").insert_header(("cache-control", "no-cache")).streaming(events)

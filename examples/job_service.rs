@@ -8,8 +8,8 @@
 //! | `GET /alice/jobs/ID/pages` | what it has found so far, as JSON Lines |
 //! | `DELETE /alice/jobs/ID` | cancels it; what it has found stays |
 //!
-//! Run: `cargo run --example job_service -- FOLDER 127.0.0.1:8080`. Stop it with ctrl-c or SIGTERM: requests in flight end,
-//! and the jobs go on with the next start.
+//! Run: `cargo run --example job_service -- FOLDER 127.0.0.1:8080`. Stop it with ctrl-c or SIGTERM: requests in flight
+//! end, and the jobs go on with the next start.
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 
 use std::{

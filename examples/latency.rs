@@ -1,7 +1,7 @@
 //! Latency: how much later a service with four workers answers while a crawl of 200 pages a second runs inside it.
 //!
-//! You will see the 50th and the 99th percentile of a service's answers alone, beside a crawl, and beside one whose threads
-//! are nice, in turns; the service, the site and the callers are processes of their own:
+//! You will see the 50th and the 99th percentile of a service's answers alone, beside a crawl, and beside one whose
+//! threads are nice, in turns; the service, the site and the callers are processes of their own:
 //! `cargo run --release --example latency [TURNS]`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and reads clocks")]
 

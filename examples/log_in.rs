@@ -1,4 +1,5 @@
-//! Logs in through a form with a CSRF token, crawls the pages behind it, and logs in again when the session has expired.
+//! Logs in through a form with a CSRF token, crawls the pages behind it, and logs in again when the session has
+//! expired.
 //!
 //! You will see twelve orders, although the shop ends a session after five pages, and in the summary how often it was
 //! refused and logged in again: `cargo run --example log_in --features cookies`

@@ -1,7 +1,7 @@
 //! Many domains: what a queued domain weighs and what a permit costs, from a thousand domains to a million.
 //!
-//! You will see a table that grows with the logarithm of its first column; nothing is fetched. Each line is measured by a
-//! process of its own, since memory that was freed before would not be counted again:
+//! You will see a table that grows with the logarithm of its first column; nothing is fetched. Each line is measured by
+//! a process of its own, since memory that was freed before would not be counted again:
 //! `cargo run --release --example many_domains`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement prints, and reads clocks")]
 

@@ -1,5 +1,5 @@
-//! Middleware of your own asks again for pages that are not ready; one that is ready-made notices a block that says nothing.
-//! You will see five titles, and in the summary what each middleware did under its name:
+//! Middleware of your own asks again for pages that are not ready; one that is ready-made notices a block that says
+//! nothing. You will see five titles, and in the summary what each middleware did under its name:
 //! `cargo run --example own_middleware`
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 

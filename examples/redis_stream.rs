@@ -1,7 +1,7 @@
 //! A sink of one's own: items become entries of a Redis stream, those of a commit in one transaction.
 //!
-//! You will see the summary of a crawl, and `redis-cli XLEN quotes` counts its items. With a Redis server at its usual port:
-//! `cargo run --example redis_stream -- 127.0.0.1:6379`
+//! You will see the summary of a crawl, and `redis-cli XLEN quotes` counts its items. With a Redis server at its usual
+//! port: `cargo run --example redis_stream -- 127.0.0.1:6379`
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 
 mod site;

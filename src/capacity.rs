@@ -1,5 +1,5 @@
-//! Capacity: what several crawls and clients have in common: places for requests in flight, and memory for bodies. Knows no
-//! domains and no network.
+//! Capacity: what several crawls and clients have in common: places for requests in flight, and memory for bodies.
+//! Knows no domains and no network.
 
 use std::{
     fmt,
@@ -14,12 +14,12 @@ use crate::{
     conduct::{TenantId, TenantQueue},
 };
 
-/// A bound that several crawls and clients keep together: on their requests in flight, and on the memory of the bodies that
-/// they receive.
+/// A bound that several crawls and clients keep together: on their requests in flight, and on the memory of the bodies
+/// that they receive.
 ///
-/// It comes on top of the limits that each has. Robots files, log-ins, redirects and retries count as any request does, each until
-/// its last byte, and a robots file until it has been read. Those who have to wait take turns, so that one with much to do
-/// does not keep out another.
+/// It comes on top of the limits that each has. Robots files, log-ins, redirects and retries count as any request does,
+/// each until its last byte, and a robots file until it has been read. Those who have to wait take turns, so that one
+/// with much to do does not keep out another.
 ///
 /// ```
 /// use actix_crawler::{Capacity, Rate, ThrottledClient, prelude::*};
@@ -79,8 +79,8 @@ pub(crate) struct CapacityTenant {
 #[must_use = "a place that is dropped is free again"]
 pub(crate) struct Place(Arc<Places>);
 
-/// How long a refused tenant waits if it is not told. It is told within microseconds of its turn, unless the turn before its
-/// own went to a tenant without work.
+/// How long a refused tenant waits if it is not told. It is told within microseconds of its turn, unless the turn
+/// before its own went to a tenant without work.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The memory for bodies, unless it is given: that of one crawl.
@@ -94,7 +94,8 @@ impl Capacity {
     }
 
     /// Sets the memory for all bodies that are being received, beside 256 KiB for each: see
-    /// [`BodyLimits::max_in_flight_bytes`](crate::transport::BodyLimits::max_in_flight_bytes), in whose place it stands.
+    /// [`BodyLimits::max_in_flight_bytes`](crate::transport::BodyLimits::max_in_flight_bytes), in whose place it
+    /// stands.
     #[must_use]
     pub fn max_in_flight_bytes(self, bytes: u64) -> Self {
         Self { memory: BodyMemory::new(bytes), ..self }
@@ -142,7 +143,8 @@ impl CapacityTenant {
     /// Takes a place.
     ///
     /// # Errors
-    /// There is none, or it is another tenant's turn. This one is told when it may ask again; the instant is the latest.
+    /// There is none, or it is another tenant's turn. This one is told when it may ask again; the instant is the
+    /// latest.
     pub fn take(&self, now: Instant) -> Result<Place, Instant> {
         let mut inside = self.places.lock();
         let next = inside.queue.lapse(now).filter(|next| *next != self.id);

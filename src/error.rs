@@ -224,7 +224,8 @@ impl Error {
     }
 }
 
-/// The errors of numbers, texts and URLs that a spider reads, so that `?` takes them; others go through [`Error::spider`].
+/// The errors of numbers, texts and URLs that a spider reads, so that `?` takes them; others go through
+/// [`Error::spider`].
 macro_rules! from_spider_errors {
     ($($error:ty),+) => {
         $(impl From<$error> for Error {

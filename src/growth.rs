@@ -1,5 +1,5 @@
-//! Growth: whether the time that a function takes grows as its input does. Time is that of the thread on a processor, so what
-//! else this machine does is not counted. For tests.
+//! Growth: whether the time that a function takes grows as its input does. Time is that of the thread on a processor,
+//! so what else this machine does is not counted. For tests.
 
 use std::time::Duration;
 
@@ -8,13 +8,15 @@ use nix::time::{ClockId, clock_gettime};
 /// Makes a hostile input of a size.
 pub type Input = fn(usize) -> String;
 
-/// By how much more than its input the time may grow: four times the input takes a quadratic function four times as much more.
+/// By how much more than its input the time may grow: four times the input takes a quadratic function four times as
+/// much more.
 const SLACK: f64 = 2.0;
 
 /// Below this, growth is that of the cache and of the allocator.
 const NEGLIGIBLE: Duration = Duration::from_millis(5);
 
-/// Asserts that `read` takes time in proportion to each of the inputs: it is given one of a size and one four times as large.
+/// Asserts that `read` takes time in proportion to each of the inputs: it is given one of a size and one four times as
+/// large.
 #[track_caller]
 pub fn assert_linear(size: usize, inputs: &[Input], read: impl Fn(&str)) {
     for input in inputs {

@@ -1,9 +1,10 @@
-//! Guide: how to do what people who write spiders do every day. Its chapters are in `docs/guide/`; each has a program, which
-//! is a test of this crate.
+//! Guide: how to do what people who write spiders do every day. Its chapters are in `docs/guide/`; each has a program,
+//! which is a test of this crate.
 //!
-//! In the programs a [`Site`](crate::testing::Site) stands for the network: `site.crawl(crawler)` runs a whole crawl against
-//! pages in memory, in virtual time. In your program that line is `crawler.run_blocking()?`, or `crawler.run().await?`, with
-//! `seed` as it is. The line under each title names the features that its program needs beside those that are on by default.
+//! In the programs a [`Site`](crate::testing::Site) stands for the network: `site.crawl(crawler)` runs a whole crawl
+//! against pages in memory, in virtual time. In your program that line is `crawler.run_blocking()?`, or
+//! `crawler.run().await?`, with `seed` as it is. The line under each title names the features that its program needs
+//! beside those that are on by default.
 //!
 //! | how do I … | |
 //! |---|---|

@@ -152,8 +152,8 @@ impl fmt::Debug for Fingerprint {
 ///
 /// Always: the normalizations of the WHATWG URL standard (case of scheme and host, default port, dot segments), no user
 /// information (a link's password is not ours to use), no trailing dot of the host, no fragment, upper-case
-/// percent-encodings, and unreserved characters unencoded (RFC 3986 §6.2.2). Anything that may change the meaning of a URL
-/// is optional.
+/// percent-encodings, and unreserved characters unencoded (RFC 3986 §6.2.2). Anything that may change the meaning of a
+/// URL is optional.
 ///
 /// An empty query stays: `/a?` and `/a` are two URLs (URL standard, §4.6; RFC 3986 §6.2.3: a normalization should not
 /// remove an empty query), and each is requested as the page links it, as browsers do. Scrapy and Heritrix drop it.

@@ -110,8 +110,9 @@
 //!
 //! # The source
 //!
-//! Read `src/fetcher/visit.rs` first: one page from start to finish. Then `src/engine/mod.rs` and `docs/ARCHITECTURE.md`.
-//! The modules stand in `src/lib.rs` in their layers, and each uses only those above it (`tests/layers.rs`).
+//! Read `src/fetcher/visit.rs` first: one page from start to finish. Then `src/engine/mod.rs` and
+//! `docs/ARCHITECTURE.md`. The modules stand in `src/lib.rs` in their layers, and each uses only those above it
+//! (`tests/layers.rs`).
 
 #![deny(missing_docs, unsafe_code)]
 #![warn(clippy::pedantic)]

@@ -11,10 +11,10 @@ use crate::{
 
 /// Which of a domain's waiting requests goes first; domains never wait for each other.
 ///
-/// In every order a higher [`priority`](Request::priority) goes first, and of requests that the order holds for equal, the
-/// one that was found first. The next request is chosen when its turn has come, from what is known then: with the usual
-/// pause between requests that is after the links of the page in hand are read, at full speed often before. Depths are those
-/// at which URLs are found; a shorter path that is found later moves nothing.
+/// In every order a higher [`priority`](Request::priority) goes first, and of requests that the order holds for equal,
+/// the one that was found first. The next request is chosen when its turn has come, from what is known then: with the
+/// usual pause between requests that is after the links of the page in hand are read, at full speed often before.
+/// Depths are those at which URLs are found; a shorter path that is found later moves nothing.
 ///
 /// ```
 /// use actix_crawler::{Order, prelude::*};
@@ -24,25 +24,27 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
-    /// The one that was found first: nearly breadth first, but what a slow page brought waits behind what others brought.
+    /// The one that was found first: nearly breadth first, but what a slow page brought waits behind what others
+    /// brought.
     #[default]
     #[serde(rename = "found")]
     Found,
     /// The one with the fewest links from a seed.
     #[serde(rename = "breadth")]
     BreadthFirst,
-    /// The one with the most links from a seed: all that is below a link is fetched before the next link of the same page.
+    /// The one with the most links from a seed: all that is below a link is fetched before the next link of the same
+    /// page.
     #[serde(rename = "depth")]
     DepthFirst,
 }
 
-/// What priorities and depths count at most in an order by depth: both fit in a rank together, and a priority in its upper
-/// half outweighs every depth.
+/// What priorities and depths count at most in an order by depth: both fit in a rank together, and a priority in its
+/// upper half outweighs every depth.
 const STEPS: i32 = 1 << 16;
 
 impl Order {
-    /// Returns the rank of a request in the queue of its domain, if it is not its priority. Priorities beyond ±32,767 and
-    /// depths beyond 65,535 count as these.
+    /// Returns the rank of a request in the queue of its domain, if it is not its priority. Priorities beyond ±32,767
+    /// and depths beyond 65,535 count as these.
     pub(crate) fn rank(self, request: &Request) -> Option<i32> {
         let deepest = STEPS - 1;
         let depth = i32::try_from(request.depth).map_or(deepest, |depth| depth.min(deepest));
@@ -110,8 +112,8 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Gives a request its priority and its rank. It may be a copy of another one, and still carry that one's rank. Runs a
-    /// user's code, so it may panic or take long.
+    /// Gives a request its priority and its rank. It may be a copy of another one, and still carry that one's rank.
+    /// Runs a user's code, so it may panic or take long.
     pub fn rank(&self, request: &mut Request) {
         request.rank = None;
         if request.priority == 0

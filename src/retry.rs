@@ -63,7 +63,8 @@ impl Retry {
     }
 
     /// As [`Retry::after`], where `may_repeat` tells whether the request may be written once more. A request that may
-    /// already have done its work is not repeated (RFC 9110 §9.2.2), unless somebody who has seen the answer asks for it.
+    /// already have done its work is not repeated (RFC 9110 §9.2.2), unless somebody who has seen the answer asks for
+    /// it.
     pub fn wait(&self, outcome: &Outcome, attempts: u32, may_repeat: bool, random: f64) -> Option<Duration> {
         let is_asked_for = matches!(outcome, Outcome::Retry { .. });
         if may_repeat || is_asked_for { self.after(outcome, attempts, random) } else { None }

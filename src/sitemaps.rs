@@ -135,8 +135,8 @@ const DEFAULT_PRIORITY: f32 = 0.5;
 /// crawlers look at are what WordPress and its plug-ins write, and the plain list of URLs.
 const USUAL_PLACES: [&str; 4] = ["/sitemap.xml", "/sitemap_index.xml", "/sitemap.xml.gz", "/sitemap.txt"];
 
-/// Returns the request for a sitemap file that the user names. The URL of a site without a path, `https://e.org/`, stands
-/// for the sitemaps of that site.
+/// Returns the request for a sitemap file that the user names. The URL of a site without a path, `https://e.org/`,
+/// stands for the sitemaps of that site.
 pub(crate) fn named(url: Url) -> Request {
     let is_site = url.path() == "/" && url.query().is_none();
     let guess = is_site.then(|| usual_place(&url, 0)).flatten();

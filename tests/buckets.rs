@@ -1,5 +1,5 @@
-//! Feeds in a bucket, over a small server with the interface of S3: what is uploaded is whole, also over kills and while the
-//! store is busy, and what is wrong is known before anything is fetched.
+//! Feeds in a bucket, over a small server with the interface of S3: what is uploaded is whole, also over kills and
+//! while the store is busy, and what is wrong is known before anything is fetched.
 
 #![cfg(all(feature = "object-store", feature = "disk"))]
 
@@ -243,7 +243,8 @@ fn every_page_is_in_whole_objects(scheme: &str) {
     let most = std::env::var("BUCKETS_KILLS").ok().map_or(4, |kills| kills.parse().unwrap());
     let (site, dir, (store, server)) = (site(), tempfile::tempdir().unwrap(), S3::start());
     let feeds = ["all.jsonl", "rolled/{spider}-{batch}.jsonl"].map(|name| format!("{scheme}://shop/{name}"));
-    // Each process asks for three lists before its first page, and uploads count as pages do: some are killed within one.
+    // Each process asks for three lists before its first page, and uploads count as pages do: some are killed within
+    // one.
     let some = 3..(3 + 2 * PAGES / (most + 1)).max(5);
     let (kills, output) = run_and_kill_on_its_way(
         most,

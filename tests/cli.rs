@@ -111,8 +111,8 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
-/// Expects one line on stderr that begins with `error: ` and contains each of `words`, and under it at most what is wrong
-/// with a caret; nothing on stdout.
+/// Expects one line on stderr that begins with `error: ` and contains each of `words`, and under it at most what is
+/// wrong with a caret; nothing on stdout.
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
     let output = run(arguments);
     let error = text(&output.stderr);
@@ -165,8 +165,8 @@ fn csv_has_a_fixed_header_and_one_record_a_page() {
     assert_eq!((&record[4], &record[10]), ("A, or so", "One | Two"));
 }
 
-/// That it could not be written was once all that was said: not how the crawl had ended, nor that its output was on the same
-/// full disk.
+/// That it could not be written was once all that was said: not how the crawl had ended, nor that its output was on the
+/// same full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_summary_that_cannot_be_written_is_told_after_how_the_crawl_ended() {

@@ -1,5 +1,5 @@
-//! The chapters of the guide about the command line: each of their commands is run, against a site on this machine, and does and
-//! says what the chapter shows.
+//! The chapters of the guide about the command line: each of their commands is run, against a site on this machine, and
+//! does and says what the chapter shows.
 #![cfg(feature = "cli")]
 
 mod recorder;

@@ -409,7 +409,8 @@ fn files_of_each_page_are_downloaded_to_a_folder_and_its_line_says_what_became_o
     assert!(text(&output.stderr).contains("--files where to"), "{}", text(&output.stderr));
 }
 
-/// Regression: the converter, a process of the same terminal, was ended by Ctrl-C too, and its page had failed for good.
+/// Regression: the converter, a process of the same terminal, was ended by Ctrl-C too, and its page had failed for
+/// good.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_at_the_terminal_lets_a_document_in_flight_be_converted() {

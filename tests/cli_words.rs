@@ -1,4 +1,5 @@
-//! What the command line says to those who write as other tools are written: each answer is one line that tells what to write.
+//! What the command line says to those who write as other tools are written: each answer is one line that tells what to
+//! write.
 #![cfg(feature = "cli")]
 
 use std::process::{Command, Stdio};

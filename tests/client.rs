@@ -107,8 +107,8 @@ async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies
     }
 }
 
-/// Regression: it failed for good though nothing was written. A job is granted up to 100 ms before it is due, and a server
-/// may close the idle connection while it waits at the gate.
+/// Regression: it failed for good though nothing was written. A job is granted up to 100 ms before it is due, and a
+/// server may close the idle connection while it waits at the gate.
 #[tokio::test]
 async fn a_post_whose_connection_closes_while_it_waits_at_the_gate_goes_over_a_new_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -578,7 +578,8 @@ async fn of_an_endless_iterator_only_what_may_be_under_way_is_taken_and_a_bound_
     assert!(taken.load(Ordering::Relaxed) <= 100 + 4 + 32 + 10_000, "{taken:?}");
 }
 
-/// Regression: as many as may be in flight were taken, all of the first domain, and the other was not asked for minutes.
+/// Regression: as many as may be in flight were taken, all of the first domain, and the other was not asked for
+/// minutes.
 #[tokio::test]
 async fn a_slow_domain_holds_up_no_other_in_an_execution() {
     let api = echo();

@@ -1,5 +1,5 @@
-//! A crawl that several processes share, each its own domains. Nodes are killed, stopped and joined at random, and judged by what the
-//! servers saw.
+//! A crawl that several processes share, each its own domains. Nodes are killed, stopped and joined at random, and
+//! judged by what the servers saw.
 
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
@@ -389,8 +389,8 @@ impl Shared {
         self.server.try_psql(self.name, sql).as_deref() == Some(&*format!("{nodes}\t{nodes}\t1024"))
     }
 
-    /// Judges a crawl of the whole site that has ended: every page was requested, its item is in the file of some node, and
-    /// each is settled once; no two requests to a domain were too close.
+    /// Judges a crawl of the whole site that has ended: every page was requested, its item is in the file of some node,
+    /// and each is settled once; no two requests to a domain were too close.
     fn is_whole(&self, site: &Site) {
         self.is_complete(site);
         let gap = site.smallest_gap();
@@ -452,7 +452,8 @@ fn a_limit_on_pages_is_that_of_the_whole_crawl_and_met_exactly_whoever_dies() {
     assert!(site.smallest_gap() >= SPACING && fates.killed > 0, "{fates:?}");
 }
 
-/// Domains that take 100 ms to answer, and nodes with eight pages in flight each. Only with `ACTIX_CRAWLER_TEST_LONGER`.
+/// Domains that take 100 ms to answer, and nodes with eight pages in flight each. Only with
+/// `ACTIX_CRAWLER_TEST_LONGER`.
 #[test]
 fn several_nodes_crawl_as_many_times_as_fast() {
     if env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_none() {
@@ -580,7 +581,8 @@ fn cuttable(server: &PostgresServer, is_cut: Arc<AtomicBool>) -> u16 {
     port
 }
 
-/// Regression: the store waited for an answer, so the crawl was ended as one that was aborted, without a word of the database.
+/// Regression: the store waited for an answer, so the crawl was ended as one that was aborted, without a word of the
+/// database.
 #[test]
 fn a_node_that_is_cut_off_from_its_database_fails_and_says_so() {
     let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
@@ -692,8 +694,8 @@ fn two_crawls_that_machines_share_cannot_have_the_same_conducts_at_a_time() {
     finished(crawl("two").start().unwrap());
 }
 
-/// Regression: the whole URL was stored to remember its host, which the database refuses if it is long. The page was in the same
-/// commit, so each node that took the crawl over failed at it too.
+/// Regression: the whole URL was stored to remember its host, which the database refuses if it is long. The page was in
+/// the same commit, so each node that took the crawl over failed at it too.
 #[test]
 fn a_long_redirect_of_a_seed_and_a_long_seed_end_no_crawl() {
     let server = PostgresServer::shared();

@@ -1,5 +1,5 @@
-//! Who has which domains of a crawl that machines share: nodes that join one which is paused or has ended, that begin with seeds of their
-//! own, and that give their domains away for a fault of their own.
+//! Who has which domains of a crawl that machines share: nodes that join one which is paused or has ended, that begin
+//! with seeds of their own, and that give their domains away for a fault of their own.
 
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
@@ -37,7 +37,8 @@ const TERM: Duration = Duration::from_millis(1_000);
 const DATABASE: &str = "OWNERS_DATABASE";
 const SEED: &str = "OWNERS_SEED";
 
-/// Domains, each at an address of its own, whose pages form a chain. The first page of the first links to those of all others.
+/// Domains, each at an address of its own, whose pages form a chain. The first page of the first links to those of all
+/// others.
 struct Site(Vec<Recorder>);
 
 impl Site {
@@ -154,7 +155,8 @@ fn a_node_that_is_refused_leaves_a_crawl_that_has_ended_as_it_is() {
     assert_eq!(database.sql("SELECT state, ends FROM crawl"), "ended\t2");
 }
 
-/// Regression: a seed that fell to a node which was begun with others was dropped there, since its host was not in the scope.
+/// Regression: a seed that fell to a node which was begun with others was dropped there, since its host was not in the
+/// scope.
 #[test]
 fn seeds_of_any_node_are_crawled_whosever_they_are() {
     let (database, site, runtime) = (Database::new("seeds"), Site::start(33, 24, 2), runtime());
@@ -243,7 +245,8 @@ fn a_crawl_of_which_one_node_can_send_no_requests_to_its_end_is_ended_by_the_oth
     assert!(site.smallest_gap() >= SPACING, "{:?}", site.smallest_gap());
 }
 
-/// Regression: a node whose domains had all used up their own limits drew on that of the crawl without end, and the crawl did not end.
+/// Regression: a node whose domains had all used up their own limits drew on that of the crawl without end, and the
+/// crawl did not end.
 #[test]
 fn a_crawl_with_limits_of_domains_ends_before_its_own_limit_is_used_up() {
     let (database, site) = (Database::new("limits"), Site::start(38, 12, 9));

@@ -1,4 +1,5 @@
-//! Control: a running crawl is fed, paused, cancelled, retuned and stopped by its handle; judged by what its server sees.
+//! Control: a running crawl is fed, paused, cancelled, retuned and stopped by its handle; judged by what its server
+//! sees.
 
 #![allow(clippy::disallowed_methods, reason = "time is measured here")]
 

@@ -1,5 +1,5 @@
-//! Documents that are no pages, or hostile ones: what a user's function makes pages of is read as pages are, what fails is a
-//! page that fails, and nothing that is read of any bytes fails or grows.
+//! Documents that are no pages, or hostile ones: what a user's function makes pages of is read as pages are, what fails
+//! is a page that fails, and nothing that is read of any bytes fails or grows.
 #![cfg(all(feature = "readability", feature = "feeds"))]
 
 mod crawls;

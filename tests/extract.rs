@@ -133,8 +133,8 @@ fn in_xhtml_elements_close_themselves_and_other_xml_may_be_xhtml() {
     assert_eq!(links_of(&html), ["https://e.org/docs/yes"], "in HTML the slash means nothing");
 }
 
-/// Namespaces in XML 1.0, §6, and HTML standard, §4.6.1: a link is an element of XHTML or SVG, wherever it stands and whatever
-/// its prefix. Chromium has the same links.
+/// Namespaces in XML 1.0, §6, and HTML standard, §4.6.1: a link is an element of XHTML or SVG, wherever it stands and
+/// whatever its prefix. Chromium has the same links.
 #[test]
 fn in_xml_the_namespace_of_an_element_says_whether_it_links() {
     let page_of = |body: &str| {
@@ -177,7 +177,8 @@ fn in_xml_the_namespace_of_an_element_says_whether_it_links() {
     }
 }
 
-/// HTML standard, §13.2.6, "tree construction dispatcher": where an element is SVG, MathML or HTML. Chromium has the same links.
+/// HTML standard, §13.2.6, "tree construction dispatcher": where an element is SVG, MathML or HTML. Chromium has the
+/// same links.
 #[test]
 fn in_html_elements_within_drawings_and_formulas_are_what_the_tree_builder_makes_of_them() {
     for (html, expected) in [
@@ -198,7 +199,8 @@ fn in_html_elements_within_drawings_and_formulas_are_what_the_tree_builder_makes
     }
 }
 
-/// The standard has no insertion mode for `select` any more, so `plaintext` is in it what it is elsewhere; so has Chromium.
+/// The standard has no insertion mode for `select` any more, so `plaintext` is in it what it is elsewhere; so has
+/// Chromium.
 #[test]
 fn plaintext_within_a_select_is_text_to_the_end_of_the_page() {
     for html in [
@@ -277,7 +279,8 @@ fn a_refresh_by_header_or_meta_is_offered() {
     }
 }
 
-/// HTML standard, §4.2.3 and §4.12.3: a base is an HTML element in the document; what a template holds is no part of it.
+/// HTML standard, §4.2.3 and §4.12.3: a base is an HTML element in the document; what a template holds is no part of
+/// it.
 #[test]
 fn a_drawing_and_a_template_say_nothing_of_the_page() {
     for html in [
@@ -411,7 +414,8 @@ fn a_link_can_be_taken_by_its_selector() {
     assert_eq!(response.link(".none").unwrap(), None);
 }
 
-/// Measured before the bounds: 40,000 nested elements cost a second and more, since every tag looks through all open ones.
+/// Measured before the bounds: 40,000 nested elements cost a second and more, since every tag looks through all open
+/// ones.
 #[test]
 fn a_page_that_nests_without_end_is_cut_and_says_so() {
     let hostile = "<div>".repeat(40_000) + "<p class=x>deep";
@@ -421,8 +425,8 @@ fn a_page_that_nests_without_end_is_cut_and_says_so() {
     assert!((500..=512).contains(&document.select("div").unwrap().len()), "browsers stop at 512");
 }
 
-/// Regression: 512 elements within each other repeated the text of a page 512 times, which was five gigabytes of one of ten
-/// megabytes.
+/// Regression: 512 elements within each other repeated the text of a page 512 times, which was five gigabytes of one of
+/// ten megabytes.
 #[test]
 fn elements_within_each_other_do_not_repeat_the_text_of_a_page_without_end() {
     let nested = |times: usize| page(&format!("{}{}", "<div class=c>".repeat(times), "some text ".repeat(20_000)));
@@ -449,8 +453,8 @@ fn json_and_state_are_typed() {
     assert_eq!(response.state::<u32>().unwrap(), None);
 }
 
-/// HTML §13.2.6.4.7 and 20: a frame in a body is ignored, a frameset replaces a body without content, and within it there is
-/// nothing else.
+/// HTML §13.2.6.4.7 and 20: a frame in a body is ignored, a frameset replaces a body without content, and within it
+/// there is nothing else.
 #[test]
 fn a_frameset_has_frames_only_and_a_body_has_none() {
     let links = |html: &str| {

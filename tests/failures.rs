@@ -1,5 +1,5 @@
-//! What a spider hears of URLs that end without a page and without a request of their own: each once, in agreement with log
-//! and ledger.
+//! What a spider hears of URLs that end without a page and without a request of their own: each once, in agreement with
+//! log and ledger.
 #![cfg(feature = "testing")]
 
 mod crawls;

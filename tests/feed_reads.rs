@@ -33,8 +33,9 @@ struct Row {
 
 const MIB: u64 = 1 << 20;
 
-/// One test, since the count is of the process. Each file that was closed to save open ones was read from its beginning when more
-/// came for it, so that the work grew with the square of its length; and one that a crawl goes on with was read twice.
+/// One test, since the count is of the process. Each file that was closed to save open ones was read from its beginning
+/// when more came for it, so that the work grew with the square of its length; and one that a crawl goes on with was
+/// read twice.
 #[test]
 fn what_a_feed_has_written_is_not_read_again_and_a_file_that_goes_on_once() {
     const DOMAINS: usize = 80;

@@ -1,5 +1,5 @@
-//! Feeds as other programs read them: what stands in the files, whole at every moment, over kills, on a full disk, and in as
-//! many files as were asked for.
+//! Feeds as other programs read them: what stands in the files, whole at every moment, over kills, on a full disk, and
+//! in as many files as were asked for.
 
 #![cfg(all(feature = "csv", feature = "disk", feature = "parquet"))]
 

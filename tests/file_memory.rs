@@ -1,4 +1,5 @@
-//! The memory that a crawl takes for a file of 200 MB, measured on this process; and that no more is read than the disk takes.
+//! The memory that a crawl takes for a file of 200 MB, measured on this process; and that no more is read than the disk
+//! takes.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,5 @@
-//! Files of items: what is requested and how fast, what is in the folder, and what the item says, judged by servers and disk.
+//! Files of items: what is requested and how fast, what is in the folder, and what the item says, judged by servers and
+//! disk.
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 #![cfg_attr(not(feature = "disk"), allow(dead_code, unused_imports, reason = "some tests need a state"))]

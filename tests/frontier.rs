@@ -42,8 +42,8 @@ fn sorted_paths(recorder: &Recorder) -> Vec<String> {
     paths
 }
 
-/// Two URLs by the URL standard and RFC 3986 §6.2.3; browsers request each as it is linked. Scrapy and Heritrix take them
-/// for one.
+/// Two URLs by the URL standard and RFC 3986 §6.2.3; browsers request each as it is linked. Scrapy and Heritrix take
+/// them for one.
 #[test]
 fn a_url_with_an_empty_query_is_another_and_is_requested_as_it_is_linked() {
     let recorder = Recorder::start(|asked| match asked.path.as_str() {

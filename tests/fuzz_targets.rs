@@ -1,5 +1,5 @@
-//! The fuzz targets over their seeds, and over what the fuzzer found once: whole, cut short, and with bytes exchanged. So they
-//! build in every build, and what they claim holds.
+//! The fuzz targets over their seeds, and over what the fuzzer found once: whole, cut short, and with bytes exchanged.
+//! So they build in every build, and what they claim holds.
 #![cfg(all(
     feature = "cookies",
     feature = "feeds",

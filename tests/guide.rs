@@ -1,4 +1,5 @@
-//! What the docs tell a newcomer to write: names that exist, commands that run as they stand, and the features of each program.
+//! What the docs tell a newcomer to write: names that exist, commands that run as they stand, and the features of each
+//! program.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,8 +66,8 @@ fn each_command_in_the_docs_names_a_contact() {
     for file in texts.chain(["src", "examples"].into_iter().flat_map(|place| files(place, "rs"))) {
         for command in commands(&read(&file)) {
             let has = |words: &[&str]| words.iter().any(|word| command.contains(word));
-            // Neither the name of a command alone, nor what needs none: the file may have it, the server is this machine, or it
-            // shows what happens without.
+            // Neither the name of a command alone, nor what needs none: the file may have it, the server is this
+            // machine, or it shows what happens without.
             let is_name = command.split_whitespace().count() == 2;
             if is_name || has(&["--help", "--config", "127.0.0.1", "localhost", "[::1]", "# exits with 2"]) {
                 continue;
@@ -174,8 +175,8 @@ fn own_columns(text: &str) -> String {
     text.lines().map(|line| own(line) + "\n").collect()
 }
 
-/// The features that are not on by default, each with what a program shows that needs it. The guide's programs have their
-/// crates and files from elsewhere, so those of the command line are not among them.
+/// The features that are not on by default, each with what a program shows that needs it. The guide's programs have
+/// their crates and files from elsewhere, so those of the command line are not among them.
 const FEATURES: [(&str, &[&str]); 15] = [
     ("testing", &["testing::", "Site::new("]),
     ("cookies", &["sessions::", "Login", ".log_in(", ".sessions(", ".cookies("]),
@@ -194,7 +195,8 @@ const FEATURES: [(&str, &[&str]); 15] = [
     ("language", &[".language()"]),
 ];
 
-/// Features that a program does not show: they are on by default, are of the command line, or change what lies under it.
+/// Features that a program does not show: they are on by default, are of the command line, or change what lies under
+/// it.
 const NOT_SHOWN: [&str; 7] = ["default", "csv", "derive", "disk", "cli", "native-roots", "hickory"];
 
 #[test]

@@ -1,4 +1,5 @@
-//! Spiders of a type that reads itself: what is an item, which links are followed, and what is refused before a crawl starts.
+//! Spiders of a type that reads itself: what is an item, which links are followed, and what is refused before a crawl
+//! starts.
 #![cfg(feature = "derive")]
 
 mod recorder;

@@ -1,4 +1,5 @@
-//! Jobs where something goes wrong: callers that give up, makers that block, spiders that stop, kills, and what strangers send.
+//! Jobs where something goes wrong: callers that give up, makers that block, spiders that stop, kills, and what
+//! strangers send.
 #![cfg(feature = "disk")]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 

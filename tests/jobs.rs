@@ -1,5 +1,5 @@
-//! Jobs as a service uses them: given, watched, cancelled, resumed and removed; over restarts, and by tenants who share places.
-//! Judged by what the server saw and what is in their folders.
+//! Jobs as a service uses them: given, watched, cancelled, resumed and removed; over restarts, and by tenants who share
+//! places. Judged by what the server saw and what is in their folders.
 #![cfg(feature = "disk")]
 
 mod crawls;

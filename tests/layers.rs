@@ -52,7 +52,8 @@ fn only_the_transport_names_what_lies_under_awc() {
         let text = code_of(&fs::read_to_string(file).unwrap());
         below.iter().any(|name| text.contains(name))
     };
-    // The demo's site is a server, not a part of the crawler; and a database that items go to is no server that is crawled.
+    // The demo's site is a server, not a part of the crawler; and a database that items go to is no server that is
+    // crawled.
     let is_database = |file: &PathBuf| file.ends_with("postgres/tls.rs");
     let elsewhere = |file: &PathBuf| !matches!(module_of(file).as_str(), "transport" | "cli") && !is_database(file);
     let wrong: Vec<_> = files(Path::new(SRC)).into_iter().filter(|file| elsewhere(file) && names_it(file)).collect();
@@ -64,6 +65,29 @@ fn every_file_opens_with_what_it_is() {
     let silent = |file: &PathBuf| !fs::read_to_string(file).unwrap().starts_with("//! ");
     let wrong: Vec<_> = files(Path::new(SRC)).into_iter().filter(silent).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Programs in comments and tables are as wide as they must be.
+#[test]
+fn comments_are_at_most_120_columns_wide() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wide = Vec::new();
+    for file in ["src", "macros", "tests", "examples", "benches"].iter().flat_map(|folder| files(&root.join(folder))) {
+        let mut is_program = false;
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let comment = line.trim_start();
+            let Some(text) = comment.strip_prefix("//") else {
+                is_program = false;
+                continue;
+            };
+            let text = text.trim_start_matches(['/', '!']).trim_start();
+            is_program ^= text.starts_with("```");
+            if line.chars().count() > 120 && !is_program && !text.starts_with(['|', '[', '<']) {
+                wide.push(format!("{}:{}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
 #[test]
@@ -148,7 +172,8 @@ fn modules_used_by(text: &str) -> BTreeSet<String> {
     paths.into_iter().filter(|path| path[0] == "crate").filter_map(|path| path.get(1).cloned()).collect()
 }
 
-/// The files that files use: of a path, the deepest module that it names, and what that module has from another in place of itself.
+/// The files that files use: of a path, the deepest module that it names, and what that module has from another in
+/// place of itself.
 fn files_used_by_files() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
     let modules: BTreeMap<_, _> = files(Path::new(SRC))
         .into_iter()

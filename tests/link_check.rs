@@ -134,7 +134,8 @@ fn check_moved(site: &Recorder, state: &Path, stops: bool) -> BTreeSet<String> {
     broken
 }
 
-/// Regression: a later run had not seen where its seeds redirect to, followed nothing there, and said that it had finished.
+/// Regression: a later run had not seen where its seeds redirect to, followed nothing there, and said that it had
+/// finished.
 #[test]
 fn a_check_that_goes_on_from_its_state_follows_what_it_would_have_followed() {
     let states = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

@@ -102,8 +102,8 @@ fn a_crawl_without_any_route_is_paused_and_goes_on_when_there_is_one() {
     assert_eq!(crawl.most_attempts(), 1, "no attempt is counted");
 }
 
-/// connect(2): a firewall of this machine answers `EPERM` or `EACCES`, as a `prohibit` route does; one to nowhere `EINVAL`.
-/// Regression: each was the fault of whatever host was asked, and failed its pages for good.
+/// connect(2): a firewall of this machine answers `EPERM` or `EACCES`, as a `prohibit` route does; one to nowhere
+/// `EINVAL`. Regression: each was the fault of whatever host was asked, and failed its pages for good.
 #[test]
 fn a_machine_that_forbids_all_connections_is_at_fault_itself() {
     for route in ["prohibit", "blackhole"] {
@@ -379,8 +379,8 @@ impl Crawl {
     }
 }
 
-/// Wraps a script so that it runs in a network of its own. Its functions: `serve site`, `serve names`, `serve_started`, `names_served`
-/// and `name_server_at ADDRESS`.
+/// Wraps a script so that it runs in a network of its own. Its functions: `serve site`, `serve names`, `serve_started`,
+/// `names_served` and `name_server_at ADDRESS`.
 fn in_a_network_of_its_own(script: &str) -> String {
     const FUNCTIONS: &str = r#"
         ip link set lo up || exit 99

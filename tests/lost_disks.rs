@@ -1,5 +1,6 @@
-//! Disks that are lost in the midst of a crawl: full from one moment to the next, or no longer permitted. For each output
-//! the crawl ends with a report that says why, and when the disk is back, nothing is missing that was acknowledged.
+//! Disks that are lost in the midst of a crawl: full from one moment to the next, or no longer permitted. For each
+//! output the crawl ends with a report that says why, and when the disk is back, nothing is missing that was
+//! acknowledged.
 
 #![cfg(all(feature = "csv", feature = "disk", feature = "parquet", feature = "warc", target_os = "linux"))]
 
@@ -151,7 +152,8 @@ fn crawl<S: Spider>(crawler: Crawler<S>, dir: &Path) {
     fs::write(dir.join("report.json"), serde_json::to_vec(&*report).unwrap()).unwrap();
 }
 
-/// Crawls to an output whose disk is lost meanwhile. Returns the report of that crawl; the next one must bring what is missing.
+/// Crawls to an output whose disk is lost meanwhile. Returns the report of that crawl; the next one must bring what is
+/// missing.
 fn lose(fault: &str, output: &str) -> Value {
     let dir = tempfile::tempdir().unwrap();
     let lost = dir.path().join("lost");

@@ -1,5 +1,5 @@
-//! Code of a user's own that the scheduler runs, a frontier or an identity: where it blocks, the crawl can be ended, and
-//! where it panics, the crawl ends with a report.
+//! Code of a user's own that the scheduler runs, a frontier or an identity: where it blocks, the crawl can be ended,
+//! and where it panics, the crawl ends with a report.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -277,8 +277,8 @@ fn an_identity_that_panics_fails_its_page_its_seed_or_ends_the_crawl_and_says_so
     assert!(report.ledger_adds_up, "{report}");
 }
 
-/// Regression: `PendingFiles` had been asked for the other file too, which nobody requested, and two pages waited for it
-/// for ever.
+/// Regression: `PendingFiles` had been asked for the other file too, which nobody requested, and two pages waited for
+/// it for ever.
 #[test]
 fn an_identity_that_panics_on_a_file_fails_its_page_and_no_page_waits_for_ever() {
     #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! Items in a PostgreSQL database, as psql reads them from a real server: their types, over kills of the crawl, crashes of the
-//! server and connections that are lost in the middle of a commit; and what is refused.
+//! Items in a PostgreSQL database, as psql reads them from a real server: their types, over kills of the crawl, crashes
+//! of the server and connections that are lost in the middle of a commit; and what is refused.
 
 #![cfg(all(feature = "postgres", feature = "disk"))]
 
@@ -172,8 +172,8 @@ fn values_keep_their_types_as_psql_reads_them() {
              date text, null text, zeros text, text text, long text, list jsonb, nested.amount double precision, \
              nested.currency text"
         );
-        // A column that had no value takes the type of its first; other types than a column's are refused, and nothing is
-        // made another value.
+        // A column that had no value takes the type of its first; other types than a column's are refused, and nothing
+        // is made another value.
         let mut next = serde_json::to_value(Hard { nan: 1.5, least: -5, ..hard.clone() }).unwrap();
         next["null"] = json!(5);
         next["long"] = json!("");
@@ -261,8 +261,8 @@ fn a_table_that_is_there_casts_values_and_what_it_refuses_is_one_item() {
     assert!(refused.contains("no such schema"), "{refused}");
 }
 
-/// Regressions: a column that had no value was known by its old type until the process ended, and each item with a value was
-/// refused; and a value that another had committed meanwhile was gone when the column got its type.
+/// Regressions: a column that had no value was known by its old type until the process ended, and each item with a
+/// value was refused; and a value that another had committed meanwhile was gone when the column got its type.
 #[test]
 fn a_column_that_another_gives_its_type_takes_values_and_none_of_them_is_lost() {
     let server = PostgresServer::shared();
@@ -396,8 +396,8 @@ fn a_connection_is_encrypted_if_the_server_can_and_its_certificate_is_verified_a
     assert!(refused.contains("certificate"), "{refused}");
 }
 
-/// Passes bytes on to the server, and loses every third connection in the middle of a commit: before the server has heard
-/// of it, or after.
+/// Passes bytes on to the server, and loses every third connection in the middle of a commit: before the server has
+/// heard of it, or after.
 fn loses_commits(server: &PostgresServer, lost: Arc<AtomicUsize>) -> u16 {
     let (listener, address) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.address());
     let port = listener.local_addr().unwrap().port();

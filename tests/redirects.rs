@@ -122,8 +122,8 @@ fn a_seed_that_redirects_to_another_host_takes_that_host_into_the_scope() {
     assert_eq!(report.stats.get("drop/scope/host"), 2, "{report}");
 }
 
-/// Regression: a link that came before the redirect was dropped for good, so a seed whose new home another seed links to
-/// was not crawled, or not whole.
+/// Regression: a link that came before the redirect was dropped for good, so a seed whose new home another seed links
+/// to was not crawled, or not whole.
 #[test]
 fn what_is_crawled_does_not_depend_on_whether_a_seed_redirects_before_its_new_host_is_linked_to() {
     let crawled = |first: &'static str| {

@@ -152,9 +152,9 @@ fn refusals_that_an_answer_follows_never_add_up_to_giving_up() {
     assert_eq!((report.pages(), report.failed(), site.count()), (12, 0, 24), "{report}");
 }
 
-/// A wait that has passed is no wait that was asked for: the own back-off holds, and grows. Such a domain was asked once
-/// a second, for ever where it was a date. RFC 9110 does not say what `0` means after a refusal; curl and urllib3 wait as
-/// long as without it.
+/// A wait that has passed is no wait that was asked for: the own back-off holds, and grows. Such a domain was asked
+/// once a second, for ever where it was a date. RFC 9110 does not say what `0` means after a refusal; curl and urllib3
+/// wait as long as without it.
 #[test]
 fn a_retry_after_that_has_passed_waits_as_long_as_none() {
     let site = Recorder::start(|asked| match (asked.time, asked.host.as_str()) {
@@ -220,8 +220,8 @@ fn a_redirect_that_asks_for_a_wait_is_followed_after_it() {
     assert!(at[1] - at[0] >= S, "{:?}", at[1] - at[0]);
 }
 
-/// Regression: it was the oldest after each rest, so nobody else was asked, and after eight refusals the whole domain was
-/// given up. Others show that it refuses alone.
+/// Regression: it was the oldest after each rest, so nobody else was asked, and after eight refusals the whole domain
+/// was given up. Others show that it refuses alone.
 #[test]
 fn one_page_that_always_refuses_fails_alone() {
     check_that_it_fails_alone(|crawler| crawler);

@@ -183,8 +183,8 @@ fn a_robots_file_that_is_refused_cools_the_domain_for_as_long_as_it_says() {
     assert_eq!((report.pages(), report.stats.domains.values().map(|domain| domain.refusals).sum::<u64>()), (1, 1));
 }
 
-/// Regression: a robots file that was refused with a wait, by another status than 429 and 503, counted as missing: after
-/// the wait everything was allowed.
+/// Regression: a robots file that was refused with a wait, by another status than 429 and 503, counted as missing:
+/// after the wait everything was allowed.
 #[test]
 fn a_robots_file_is_asked_for_again_after_the_wait_that_any_refusal_asks_for_and_its_pages_wait() {
     let site = Recorder::start(|asked| match (asked.path.as_str(), asked.time) {
@@ -207,8 +207,8 @@ fn a_robots_file_is_asked_for_again_after_the_wait_that_any_refusal_asks_for_and
     }
 }
 
-/// Regression: the permit of a robots file ended with its last byte. While a large file was being parsed, another origin
-/// of its domain was asked at the crawl's own pace.
+/// Regression: the permit of a robots file ended with its last byte. While a large file was being parsed, another
+/// origin of its domain was asked at the crawl's own pace.
 #[test]
 fn nothing_is_asked_of_a_domain_before_the_delay_of_its_large_robots_file_is_known() {
     const DELAY: Duration = Duration::from_millis(500);

@@ -1,4 +1,5 @@
-//! Sessions, judged by what a server recorded: whose cookies each request carried, through which proxy, and how many came.
+//! Sessions, judged by what a server recorded: whose cookies each request carried, through which proxy, and how many
+//! came.
 #![cfg(feature = "cookies")]
 #![allow(clippy::disallowed_methods, reason = "time is measured here")]
 
@@ -426,8 +427,8 @@ fn a_session_goes_through_its_proxy_and_another_serves_where_that_fails() {
     assert_eq!(report.sessions["pool/1"].blocked, 1, "{report}");
 }
 
-/// Regression: through a proxy it was sent without them, and `Session::set` was for nothing. What it is given goes through
-/// every proxy; what servers set stays with the one that it came by.
+/// Regression: through a proxy it was sent without them, and `Session::set` was for nothing. What it is given goes
+/// through every proxy; what servers set stays with the one that it came by.
 #[test]
 fn the_default_session_has_the_cookies_that_it_was_given_through_each_proxy() {
     let given = || SessionSettings::new().cookie(SessionCookie::new("given", "1", "one.test"));
@@ -515,8 +516,8 @@ fn a_client_sends_requests_in_sessions_and_logs_them_in() {
     assert!(!counts.contains_key("carol"));
 }
 
-/// The tenants of a domain, one of which is the log-in, have one place in flight: a request that waits for a log-in must
-/// not hold it.
+/// The tenants of a domain, one of which is the log-in, have one place in flight: a request that waits for a log-in
+/// must not hold it.
 #[test]
 fn a_log_in_at_the_domain_of_its_requests_is_never_waited_for_with_their_permit() {
     let site = shop(u32::MAX, Answer::status(401));
@@ -527,8 +528,8 @@ fn a_log_in_at_the_domain_of_its_requests_is_never_waited_for_with_their_permit(
     assert_eq!(report.sessions["default"].log_ins, 1, "{report}");
 }
 
-/// With one place for all, another crawl has a request in flight at nearly every moment: a log-in without a place would be a
-/// second one.
+/// With one place for all, another crawl has a request in flight at nearly every moment: a log-in without a place would
+/// be a second one.
 #[test]
 fn a_log_in_takes_a_place_of_the_capacity_that_its_crawl_shares() {
     const LATENCY: Duration = Duration::from_millis(4);

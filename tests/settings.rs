@@ -1,4 +1,5 @@
-//! One file for a program and for the command line; variables win over it, and options over both. Each fault of it is told.
+//! One file for a program and for the command line; variables win over it, and options over both. Each fault of it is
+//! told.
 #![cfg(feature = "cli")]
 
 mod crawls;

@@ -199,8 +199,8 @@ fn a_tenant_that_ends_takes_its_limits_with_it() {
     assert!(arrivals.span() < 3 * S && arrivals.smallest_gap() >= 48 * MS, "{:?}", arrivals.span());
 }
 
-/// The slow one is made anew after a fast one was there: the fast one's law had forgotten what the slow one asked, and the
-/// domain was forgotten with it. The gap was 1.5 s.
+/// The slow one is made anew after a fast one was there: the fast one's law had forgotten what the slow one asked, and
+/// the domain was forgotten with it. The gap was 1.5 s.
 #[test]
 fn a_tenant_that_comes_again_keeps_to_what_it_asked_before_whoever_came_between() {
     let site = Recorder::start(|_| Answer::ok(""));

@@ -317,8 +317,8 @@ fn a_second_run_fetches_what_its_sitemaps_say_has_changed_and_nothing_else() {
     assert_eq!(count(&report, "drop/sitemap/unchanged"), 1, "{report}");
 }
 
-/// A site as sites are: an index in robots.txt, half of its files as gzip, dates, images, translations, a page in Latin-1
-/// names, a feed and a list of URLs. Returns the paths of its pages.
+/// A site as sites are: an index in robots.txt, half of its files as gzip, dates, images, translations, a page in
+/// Latin-1 names, a feed and a list of URLs. Returns the paths of its pages.
 fn build_site(www: &Path, origin: &str) -> BTreeSet<String> {
     let mut pages = BTreeSet::new();
     let write = |name: &str, bytes: &[u8]| {

@@ -1,5 +1,5 @@
-//! Items in a SQLite database as Python's own module reads them: their types, at every moment, in a database that has other
-//! tables too; and what is refused.
+//! Items in a SQLite database as Python's own module reads them: their types, at every moment, in a database that has
+//! other tables too; and what is refused.
 
 #![cfg(feature = "sqlite")]
 

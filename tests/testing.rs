@@ -348,7 +348,8 @@ fn a_rate_that_one_request_at_a_time_cannot_reach_is_told() {
     assert!(reached.report().warnings.is_empty(), "{}", reached.report());
     assert!(reached.elapsed() < 9 * S && reached.gaps("example.org").iter().all(|gap| *gap >= 19 * MS), "{reached}");
 
-    // Held by half of the places that it needs, and by a spacing instead of a rate; where nothing waits; and by default.
+    // Held by half of the places that it needs, and by a spacing instead of a rate; where nothing waits; and by
+    // default.
     let half = run("/list", fast().per_domain(19));
     assert!(half.report().warnings[0].contains("allows 19 requests at once"), "{}", half.report());
     for (first, unhindered) in [

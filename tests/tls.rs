@@ -132,8 +132,8 @@ fn what_is_wrong_with_a_certificate_is_named() {
     }
 }
 
-/// What `openssl req -x509` makes has the CA flag, and no authority may serve as a server's certificate; curl takes one that
-/// was given as it is.
+/// What `openssl req -x509` makes has the CA flag, and no authority may serve as a server's certificate; curl takes one
+/// that was given as it is.
 #[test]
 fn a_server_is_trusted_by_its_own_certificate_for_its_name_and_its_days() {
     let key = KeyPair::generate().unwrap();
@@ -212,8 +212,8 @@ fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_told() {
     assert_eq!(crawled.only().0, "truncated");
 }
 
-/// Regression: it failed for good at the first attempt, and where it met the request for robots.txt, so did all that was
-/// queued for the origin. A loaded balancer resets connections so, whatever they are to carry.
+/// Regression: it failed for good at the first attempt, and where it met the request for robots.txt, so did all that
+/// was queued for the origin. A loaded balancer resets connections so, whatever they are to carry.
 #[test]
 fn a_connection_that_breaks_in_the_handshake_costs_an_attempt_and_no_page() {
     let authority = Authority::new();

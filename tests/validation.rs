@@ -1,5 +1,5 @@
-//! Items are judged before the pipelines: invalid ones reach none, each page counts once, and the report says why and in how
-//! many items each field is.
+//! Items are judged before the pipelines: invalid ones reach none, each page counts once, and the report says why and
+//! in how many items each field is.
 
 mod crawls;
 mod recorder;

@@ -1,4 +1,5 @@
-//! Fuzzes the reader of web archives with any file: it never panics, it ends, and no block is longer than its record says.
+//! Fuzzes the reader of web archives with any file: it never panics, it ends, and no block is longer than its record
+//! says.
 
 use std::{fs, io::Read, path::PathBuf};
 

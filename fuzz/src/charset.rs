@@ -1,5 +1,5 @@
-//! Fuzzes what finds the charset of a page and decodes it: it never panics, the text is bounded, a charset in the header is
-//! obeyed, and each link is a URL.
+//! Fuzzes what finds the charset of a page and decodes it: it never panics, the text is bounded, a charset in the
+//! header is obeyed, and each link is a URL.
 
 use actix_crawler::Response;
 use encoding_rs::Encoding;

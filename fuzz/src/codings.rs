@@ -1,5 +1,5 @@
-//! Fuzzes the decoder of content codings with any bytes in any pieces: it never panics, its result does not depend on the
-//! pieces, and what it makes is within its bounds.
+//! Fuzzes the decoder of content codings with any bytes in any pieces: it never panics, its result does not depend on
+//! the pieces, and what it makes is within its bounds.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use bytes::Bytes;
 const CODINGS: [&str; 9] =
     ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd", "deflate, x-gzip", "identity", "unknown, gzip"];
 
-/// The first byte chooses the codings, the second the length of the pieces; both are printable in the seeds, so that those can
-/// be read.
+/// The first byte chooses the codings, the second the length of the pieces; both are printable in the seeds, so that
+/// those can be read.
 pub fn fuzz(input: &[u8]) {
     let [choice, length, body @ ..] = input else { return };
     let named = CODINGS[usize::from(*choice) % CODINGS.len()];

@@ -1,5 +1,5 @@
-//! Fuzzes cookies with any lines of `Set-Cookie`: nothing panics, what is sent is one line, and no cookie is sent to a site
-//! that could not have set it.
+//! Fuzzes cookies with any lines of `Set-Cookie`: nothing panics, what is sent is one line, and no cookie is sent to a
+//! site that could not have set it.
 
 use actix_crawler::internals::CookieJar;
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};

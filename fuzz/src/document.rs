@@ -1,5 +1,5 @@
-//! Fuzzes all that is read of a document, with any bytes of any content type: it never panics, it ends, and what is made of
-//! it is bounded.
+//! Fuzzes all that is read of a document, with any bytes of any content type: it never panics, it ends, and what is
+//! made of it is bounded.
 
 use actix_crawler::{
     extract::{LinkElement, LinkSet, MAX_LINKS, MAX_URL_LENGTH, markdown::MAX_MARKDOWN},

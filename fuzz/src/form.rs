@@ -1,5 +1,5 @@
-//! Fuzzes forms with any page, filled in by what the page itself names: nothing panics, and a request is sent only by HTTP,
-//! with headers that can be sent.
+//! Fuzzes forms with any page, filled in by what the page itself names: nothing panics, and a request is sent only by
+//! HTTP, with headers that can be sent.
 
 use actix_crawler::{
     Response,
@@ -10,8 +10,8 @@ use http::{HeaderName, HeaderValue};
 const TYPES: [&str; 4] =
     ["text/html", "application/xhtml+xml", "text/html; charset=shift_jis", "text/html; charset=windows-1252"];
 
-/// The first byte chooses the content type, the second how the form is filled in; both are printable in the seeds, so that those
-/// can be read.
+/// The first byte chooses the content type, the second how the form is filled in; both are printable in the seeds, so
+/// that those can be read.
 pub fn fuzz(input: &[u8]) {
     let [kind, does, body @ ..] = input else { return };
     let page = Response::bytes("https://e.org/a/b?c", TYPES[usize::from(*kind) % TYPES.len()], body.to_vec());

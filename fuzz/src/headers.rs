@@ -1,5 +1,5 @@
-//! Fuzzes what is read of a response's header: waits that are asked for, the content type, `Refresh`, `X-Robots-Tag` and
-//! `Link`. Nothing panics, and no wait is without end.
+//! Fuzzes what is read of a response's header: waits that are asked for, the content type, `Refresh`, `X-Robots-Tag`
+//! and `Link`. Nothing panics, and no wait is without end.
 
 use std::time::{Duration, SystemTime};
 

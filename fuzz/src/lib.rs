@@ -1,5 +1,6 @@
-//! What the fuzz targets do with the bytes they get: one module for each reader of foreign bytes, whose `fuzz` panics where
-//! a promise does not hold. `tests/fuzz_targets.rs` of the crate runs them over the folder `corpus` in every build.
+//! What the fuzz targets do with the bytes they get: one module for each reader of foreign bytes, whose `fuzz` panics
+//! where a promise does not hold. `tests/fuzz_targets.rs` of the crate runs them over the folder `corpus` in every
+//! build.
 //!
 //! On stable Rust, for five minutes (`cargo install cargo-fuzz` once):
 //!

@@ -1,5 +1,5 @@
-//! Fuzzes robots files with any bytes: nothing panics, and the decision does not depend on the end of the last line, on line
-//! ends, or on a byte order mark.
+//! Fuzzes robots files with any bytes: nothing panics, and the decision does not depend on the end of the last line, on
+//! line ends, or on a byte order mark.
 
 use actix_crawler::robots::RobotsTxt;
 use url::Url;

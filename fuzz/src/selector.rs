@@ -1,5 +1,5 @@
-//! Fuzzes the languages that ask a page: CSS, XPath, JMESPath, regular expressions, and numbers in text. Nothing panics, it
-//! ends soon, and each error can be shown.
+//! Fuzzes the languages that ask a page: CSS, XPath, JMESPath, regular expressions, and numbers in text. Nothing
+//! panics, it ends soon, and each error can be shown.
 
 use actix_crawler::extract::{Document, SelectorError, jmes, number_in};
 use serde_json::Value;

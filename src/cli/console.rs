@@ -1,5 +1,5 @@
-//! Console: tells messages on stderr and prints results on stdout. A message that cannot be written is dropped, since the
-//! command does its work all the same; a result that cannot be written is an error.
+//! Console: tells messages on stderr and prints results on stdout. A message that cannot be written is dropped, since
+//! the command does its work all the same; a result that cannot be written is an error.
 
 use std::{
     fmt::Display,

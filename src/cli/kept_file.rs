@@ -1,4 +1,5 @@
-//! KeptFile: an output whose earlier content stays until the first byte of the new one comes. Does not know what is written.
+//! KeptFile: an output whose earlier content stays until the first byte of the new one comes. Does not know what is
+//! written.
 
 use std::{
     fs::File,

@@ -86,9 +86,9 @@ fn report(failure: &Failure) -> ExitCode {
     failure.exit().into()
 }
 
-/// What is shown of the library's events: errors; which robots files are waited for, since all pages of an origin wait with
-/// its own; faults of this machine, since everything waits with them; outputs that lack something from now on; and whether a
-/// node of a cluster crawls, or waits and for whom.
+/// What is shown of the library's events: errors; which robots files are waited for, since all pages of an origin wait
+/// with its own; faults of this machine, since everything waits with them; outputs that lack something from now on; and
+/// whether a node of a cluster crawls, or waits and for whom.
 const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn,actix_crawler::engine::outage=info,\
      actix_crawler::client::attempt=warn,actix_crawler::transport::response_store=warn,\
      actix_crawler::engine::scheduler=warn,actix_crawler::cluster=info";

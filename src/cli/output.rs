@@ -19,8 +19,8 @@ use super::{
 pub struct PageOutputs(Vec<Feed>);
 
 impl PageOutputs {
-    /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout. One that both name is as
-    /// the file describes it.
+    /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout. One that both name
+    /// is as the file describes it.
     pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Self {
         let (output, mut feeds) = (settings.pages.output.take(), std::mem::take(&mut settings.feeds));
         if !given.is_empty() {
@@ -128,8 +128,8 @@ impl PageOutputs {
     }
 }
 
-/// A feed of pages. In how many of them each field is says nothing, since few pages have all that a page may have; what was
-/// selected of them is counted by its schema.
+/// A feed of pages. In how many of them each field is says nothing, since few pages have all that a page may have; what
+/// was selected of them is counted by its schema.
 struct OfPages(Feed);
 
 impl Pipeline<PageItem> for OfPages {

@@ -121,8 +121,8 @@ const FILES_FAILED: &str = "files_failed";
 const MARKDOWN: &str = "markdown";
 
 impl PageSpider {
-    /// Returns the names of a page's fields: the fixed ones, then the selected ones. A selected field replaces a fixed one
-    /// of the same name.
+    /// Returns the names of a page's fields: the fixed ones, then the selected ones. A selected field replaces a fixed
+    /// one of the same name.
     pub fn columns(&self) -> Vec<String> {
         let own: Vec<_> = FIELDS.into_iter().chain(self.asked_for()).collect();
         let selected = self.select.iter().map(|select| &*select.name).filter(|name| !own.contains(name));

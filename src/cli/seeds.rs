@@ -19,7 +19,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Reads the URLs of a file; `-` is stdin. Empty lines and lines that begin with `#` are skipped.
 ///
 /// # Errors
-/// The file cannot be read or is too long, or a line is not a URL and `skip_bad` is not set: the message names the line.
+/// The file cannot be read or is too long, or a line is not a URL and `skip_bad` is not set: the message names the
+/// line.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let read = match path.to_str() {
         Some("-") => read_whole(io::stdin().lock(), MAX_BYTES),

@@ -153,8 +153,8 @@ impl Part {
     }
 }
 
-/// Splits a query at the `|` after which it says what is read of each text. In CSS a `|` with a space after it stands in
-/// strings alone.
+/// Splits a query at the `|` after which it says what is read of each text. In CSS a `|` with a space after it stands
+/// in strings alone.
 fn pipe_in(query: &str) -> Option<(&str, &str)> {
     let mut string_ends_with = None;
     let pipe = query.char_indices().find(|(at, sign)| {
@@ -171,7 +171,8 @@ fn pipe_in(query: &str) -> Option<(&str, &str)> {
     Some((css, part.get(1..)?))
 }
 
-/// Writes a query of Scrapy's as an option takes it: `price=.price` for `.price::text`, `to=a@href` for `a::attr(href)`.
+/// Writes a query of Scrapy's as an option takes it: `price=.price` for `.price::text`, `to=a@href` for
+/// `a::attr(href)`.
 fn of_scrapy(name: &str, query: &str) -> String {
     let css = query.replace("::text", "");
     let query = match css.strip_suffix(')').and_then(|css| css.rsplit_once("::attr(")) {

@@ -124,7 +124,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Applies one limit to all requests of this client together, whatever their domains. Other clients do not share it.
+    /// Applies one limit to all requests of this client together, whatever their domains. Other clients do not share
+    /// it.
     pub fn one_limit(self) -> Self {
         self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
     }
@@ -142,7 +143,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps a bound on requests in flight and on the memory of bodies together with all that are given the same `capacity`.
+    /// Keeps a bound on requests in flight and on the memory of bodies together with all that are given the same
+    /// `capacity`.
     pub fn capacity(mut self, capacity: &Capacity) -> Self {
         self.capacity = Some(capacity.clone());
         self
@@ -168,9 +170,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Returns redirects to the caller. By default they are followed, at most 20 in a row, each under a permit of its own
-    /// domain. A page that sends its readers on by a `Refresh` header or `<meta http-equiv=refresh>` is no redirect for a
-    /// client, but an answer like any other: what an API says is data.
+    /// Returns redirects to the caller. By default they are followed, at most 20 in a row, each under a permit of its
+    /// own domain. A page that sends its readers on by a `Refresh` header or `<meta http-equiv=refresh>` is no redirect
+    /// for a client, but an answer like any other: what an API says is data.
     pub fn keep_redirects(mut self) -> Self {
         self.follow_redirects = false;
         self
@@ -214,8 +216,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Puts a middleware around each request; several are called in the order in which they are given. See [`Middleware`].
-    /// A request that a middleware ends fails with [`Error::Middleware`].
+    /// Puts a middleware around each request; several are called in the order in which they are given. See
+    /// [`Middleware`]. A request that a middleware ends fails with [`Error::Middleware`].
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(AnyMiddleware::Blocking(Arc::new(middleware)));
         self
@@ -227,8 +229,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends a header with every request that has none of its name, to whatever origin. A `Host`, and one whose name looks
-    /// like a secret, is refused, since it would go to all of them: bind it with [`ClientBuilder::header_for`].
+    /// Sends a header with every request that has none of its name, to whatever origin. A `Host`, and one whose name
+    /// looks like a secret, is refused, since it would go to all of them: bind it with [`ClientBuilder::header_for`].
     pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { headers: self.headers.header(name, value), ..self }
     }

@@ -35,8 +35,8 @@ pub struct Job {
     pub held_up_since: Option<Instant>,
     /// The session that this request logs in. It is sent in that session, whatever its state.
     pub session: Option<Session>,
-    /// Its number in the order of arrival. It decides the place in every queue, also when a job returns, unless that goes
-    /// behind others.
+    /// Its number in the order of arrival. It decides the place in every queue, also when a job returns, unless that
+    /// goes behind others.
     pub number: u64,
     reply: oneshot::Sender<Result<Undecoded>>,
 }

@@ -24,9 +24,9 @@ use crate::{
 /// # drop(log_in);
 /// ```
 ///
-/// Its requests wait for permits of their domain, together with all others of this process, and follow redirects. They pass the
-/// `before` of each [`Middleware`](crate::middleware::Middleware), and no `after`. What servers set on the way are the session's
-/// cookies.
+/// Its requests wait for permits of their domain, together with all others of this process, and follow redirects. They
+/// pass the `before` of each [`Middleware`](crate::middleware::Middleware), and no `after`. What servers set on the way
+/// are the session's cookies.
 #[derive(Clone)]
 pub struct Login {
     client: ThrottledClient,

@@ -155,14 +155,14 @@ impl ThrottledClient {
         self.request(Method::OPTIONS, url)
     }
 
-    /// Begins a request with any method. A user name and a password in its URL are sent to its origin (RFC 7617), unless it
-    /// has an `Authorization`, and shown to nobody.
+    /// Begins a request with any method. A user name and a password in its URL are sent to its origin (RFC 7617),
+    /// unless it has an `Authorization`, and shown to nobody.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
 
-    /// Changes the rate of all domains without an override, at once. Earlier starts still count, for a day at most. A window of more than
-    /// a day is shortened to a day.
+    /// Changes the rate of all domains without an override, at once. Earlier starts still count, for a day at most. A
+    /// window of more than a day is shortened to a day.
     pub fn set_rate(&self, rate: Rate) {
         self.shared.queues.set_rate(rate);
     }

@@ -53,16 +53,16 @@ impl ClientBuilder {
     }
 
     /// Archives each request and response as [`Crawler::archive`](crate::Crawler::archive) does. A request whose record
-    /// cannot be written fails with [`Error::Output`](crate::Error::Output). The last file gets its index when the last clone
-    /// of the client is gone, or with [`ThrottledClient::close_archive`](crate::ThrottledClient::close_archive). Needs the
-    /// feature `warc`.
+    /// cannot be written fails with [`Error::Output`](crate::Error::Output). The last file gets its index when the last
+    /// clone of the client is gone, or with [`ThrottledClient::close_archive`](crate::ThrottledClient::close_archive).
+    /// Needs the feature `warc`.
     pub fn archive(mut self, archive: Warc) -> Self {
         self.transport.archive = Some(archive);
         self
     }
 
-    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in any
-    /// case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
+    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in
+    /// any case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
     pub fn secret_header(mut self, name: impl Into<String>) -> Self {
         self.transport.secret_headers.push(name.into());
         self

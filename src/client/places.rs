@@ -1,5 +1,5 @@
-//! Places: the places in flight that a client takes of a shared capacity, and the queues of domains that wait for one. Knows
-//! no jobs.
+//! Places: the places in flight that a client takes of a shared capacity, and the queues of domains that wait for one.
+//! Knows no jobs.
 
 use std::{
     collections::VecDeque,

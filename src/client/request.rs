@@ -153,7 +153,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Sends it, and what it is redirected to, through this proxy, or through none if it is `direct`; see [`Request::via`].
+    /// Sends it, and what it is redirected to, through this proxy, or through none if it is `direct`; see
+    /// [`Request::via`].
     pub fn via(mut self, proxy: impl Into<Arc<str>>) -> Self {
         self.proxy = Some(proxy.into());
         self

@@ -131,7 +131,8 @@ impl Response {
         self.clone().into_page().body_text().to_owned()
     }
 
-    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is U+FFFD.
+    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is
+    /// U+FFFD.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.
@@ -175,9 +176,9 @@ impl Response {
         self.receipt.elapsed
     }
 
-    /// Saves it to a file, to be read in a test with `Response::saved` or `Site::saved` of the feature `testing`: one line
-    /// of JSON with its URL, status and headers, and then its decoded body. The file contains the server's cookies, and no
-    /// header of the request.
+    /// Saves it to a file, to be read in a test with `Response::saved` or `Site::saved` of the feature `testing`: one
+    /// line of JSON with its URL, status and headers, and then its decoded body. The file contains the server's
+    /// cookies, and no header of the request.
     ///
     /// # Errors
     /// The file cannot be written.

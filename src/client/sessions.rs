@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl ClientBuilder {
-    /// Sends requests in sessions, each with its cookies and its proxy: see [`sessions`](crate::sessions). The cookies of
-    /// requests that name no session are kept too. Needs the feature `cookies`.
+    /// Sends requests in sessions, each with its cookies and its proxy: see [`sessions`](crate::sessions). The cookies
+    /// of requests that name no session are kept too. Needs the feature `cookies`.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = sessions;
         self

@@ -25,8 +25,8 @@ pub fn runtime() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// Tells whether this thread's time is virtual: it stands still while anything is done, and jumps to the next timer. Then
-/// everything runs on this one thread. Never without the feature `testing`.
+/// Tells whether this thread's time is virtual: it stands still while anything is done, and jumps to the next timer.
+/// Then everything runs on this one thread. Never without the feature `testing`.
 pub fn is_virtual() -> bool {
     virtual_time::now().is_some()
 }

@@ -1,5 +1,5 @@
-//! Control: what people do to a crawl that machines share, from outside of it: add seeds, pause, continue and stop it, and write
-//! down what waits. Each node notices with its next look at the database.
+//! Control: what people do to a crawl that machines share, from outside of it: add seeds, pause, continue and stop it,
+//! and write down what waits. Each node notices with its next look at the database.
 
 use std::io;
 
@@ -56,7 +56,8 @@ pub async fn control(settings: &ClusterSettings, control: ClusterControl) -> Res
     client.execute_typed(sql, &[]).await.map(drop).map_err(|error| place.unusable(&error))
 }
 
-/// Adds seeds. Their hosts extend the scope. They are admitted by the nodes, so nothing is known yet of whether they were seen.
+/// Adds seeds. Their hosts extend the scope. They are admitted by the nodes, so nothing is known yet of whether they
+/// were seen.
 ///
 /// # Errors
 /// A URL is none, the database cannot be reached, there is no such crawl, or it has ended; then no seed is added.
@@ -64,7 +65,8 @@ pub async fn add_seeds(settings: &ClusterSettings, urls: &[String]) -> Result<()
     let (mut parts, mut requests) = (Vec::new(), Vec::new());
     for url in urls {
         let request = Request::parse(url)?;
-        // Whoever has this part makes a candidate of it, by the rules of the crawl, and sends it on to where it belongs.
+        // Whoever has this part makes a candidate of it, by the rules of the crawl, and sends it on to where it
+        // belongs.
         parts.push(i16::try_from(Part::of_key(request.url.as_str().as_bytes()).number()).unwrap_or_default());
         requests.push(serde_json::to_string(&request).map_err(Error::State)?);
     }
@@ -89,7 +91,8 @@ pub async fn add_seeds(settings: &ClusterSettings, urls: &[String]) -> Result<()
     }
 }
 
-/// Writes all requests that wait, are in flight or on their way, as JSON Lines. Returns how many. All are of one moment.
+/// Writes all requests that wait, are in flight or on their way, as JSON Lines. Returns how many. All are of one
+/// moment.
 ///
 /// # Errors
 /// The database cannot be reached, there is no such crawl, or the output cannot be written.

@@ -1,8 +1,10 @@
-//! Cluster: a crawl that several machines share through PostgreSQL, each its own domains. Knows no domain and no request.
+//! Cluster: a crawl that several machines share through PostgreSQL, each its own domains. Knows no domain and no
+//! request.
 //!
-//! A process may send requests until its term lapses (`term`), and renews the term again and again. The others take its parts
-//! of the crawl over when it has been silent for so long, by their own clocks, that its term must have lapsed. Clocks of different
-//! machines are never compared. If it was stopped before a write, its system ends it before it does anything more (`watchdog`).
+//! A process may send requests until its term lapses (`term`), and renews the term again and again. The others take its
+//! parts of the crawl over when it has been silent for so long, by their own clocks, that its term must have lapsed.
+//! Clocks of different machines are never compared. If it was stopped before a write, its system ends it before it does
+//! anything more (`watchdog`).
 
 mod control;
 #[cfg_attr(not(target_os = "linux"), path = "no_watchdog.rs")]
@@ -68,12 +70,12 @@ struct Leave {
 }
 
 impl Membership {
-    /// Takes part in a crawl. Crawls and clients that share `conducts` may send requests while it does. What is returned beside
-    /// it opens the crawl's frontier.
+    /// Takes part in a crawl. Crawls and clients that share `conducts` may send requests while it does. What is
+    /// returned beside it opens the crawl's frontier.
     ///
     /// # Errors
-    /// The database cannot be reached, it refuses, or another crawl of this process has the same `conducts` and takes part in
-    /// a cluster too.
+    /// The database cannot be reached, it refuses, or another crawl of this process has the same `conducts` and takes
+    /// part in a cluster too.
     pub fn join(settings: &ClusterSettings, conducts: &Conducts) -> Result<(Self, OpenFrontier)> {
         if settings.term < MIN_TERM {
             let why = format!("a term of {:?} is too short: the least is {MIN_TERM:?}", settings.term);

@@ -1,4 +1,5 @@
-//! Watchdog, on systems without such a timer: a process that is stopped between the check of its term and a write may write late.
+//! Watchdog, on systems without such a timer: a process that is stopped between the check of its term and a write may
+//! write late.
 
 use std::io;
 

@@ -67,8 +67,8 @@ async fn hold(mut node: Node, joined: &SyncSender<Result<Joined>>, mut orders: U
     }
 }
 
-/// Ends the crawl at once, as failed. The node stays until the crawl has ended, and with it the system's timer; it stays set after that too, since
-/// some thread may have been stopped before a write that was lawful when it was begun.
+/// Ends the crawl at once, as failed. The node stays until the crawl has ended, and with it the system's timer; it
+/// stays set after that too, since some thread may have been stopped before a write that was lawful when it was begun.
 async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: UnboundedReceiver<Order>) {
     node.lose();
     tracing::error!(

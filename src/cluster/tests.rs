@@ -1,5 +1,5 @@
-//! Nodes that are stopped between the check of their term and the write, as no check can prevent: another takes over, and then they
-//! are continued.
+//! Nodes that are stopped between the check of their term and the write, as no check can prevent: another takes over,
+//! and then they are continued.
 
 use std::{
     env, fs,
@@ -172,8 +172,8 @@ impl Scene {
         self.server.try_psql(self.name, &sql)?.rsplit(' ').next()?.parse().ok()
     }
 
-    /// Stops or freezes the owner at its next write, waits until another has gone on, and continues it. Returns the signal
-    /// that ended it, if one has.
+    /// Stops or freezes the owner at its next write, waits until another has gone on, and continues it. Returns the
+    /// signal that ended it, if one has.
     fn stop_and_continue(&self, nodes: &mut Vec<Child>) -> Option<i32> {
         nodes.retain_mut(|node| node.try_wait().unwrap().is_none());
         while nodes.len() < 2 {

@@ -1,5 +1,5 @@
-//! AdaptiveRate: searches for a server's unknown limit. Raises the rate additively, lowers it multiplicatively, and settles
-//! just below what was refused. Knows no clock and no network.
+//! AdaptiveRate: searches for a server's unknown limit. Raises the rate additively, lowers it multiplicatively, and
+//! settles just below what was refused. Knows no clock and no network.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The factor after a refusal. TCP halves; a request limit has no queue that must drain, so less is enough.
 const DECREASE: f64 = 0.8;
 
-/// The share of the rate that has to be in use for it to rise: what nobody uses finds no limit (RFC 7661 says the same of
-/// TCP). Less than all, since timers are late.
+/// The share of the rate that has to be in use for it to rise: what nobody uses finds no limit (RFC 7661 says the same
+/// of TCP). Less than all, since timers are late.
 const IN_USE: f64 = 0.8;
 
 /// The most that a refusal lowers a rate that was not in use, before the decrease: a pause says little about the limit.
@@ -61,8 +61,8 @@ impl AdaptiveRate {
         Rate::new(count as u32, per).unwrap_or(Rate::per_second(1))
     }
 
-    /// Records the response to a request written at `started`; `used` are the starts per second of late. Returns the new
-    /// rate if it changes.
+    /// Records the response to a request written at `started`; `used` are the starts per second of late. Returns the
+    /// new rate if it changes.
     pub fn answered(&mut self, started: Instant, now: Instant, used: f64) -> Option<Rate> {
         if started < self.since + EVERY || used < self.current * IN_USE {
             return None;
@@ -82,8 +82,8 @@ impl AdaptiveRate {
         Some(self.change(next, now))
     }
 
-    /// Records the refusal of a request written at `started`, with `used` starts per second of late; returns the new rate.
-    /// Requests in flight together count once.
+    /// Records the refusal of a request written at `started`, with `used` starts per second of late; returns the new
+    /// rate. Requests in flight together count once.
     pub fn refused(&mut self, started: Instant, now: Instant, used: f64) -> Option<Rate> {
         if started < self.since {
             return None;

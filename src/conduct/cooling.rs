@@ -73,8 +73,9 @@ impl CoolingCause {
         }
     }
 
-    /// How many refusals in a row, with the waits between them, make a domain be given up. Where their causes differ, the
-    /// larger number counts: a server that is overloaded may refuse with 503, and then take no connection for a while.
+    /// How many refusals in a row, with the waits between them, make a domain be given up. Where their causes differ,
+    /// the larger number counts: a server that is overloaded may refuse with 503, and then take no connection for a
+    /// while.
     pub fn max_in_a_row(self) -> u8 {
         match self {
             Self::Status(_) => 8,
@@ -192,17 +193,17 @@ impl Cooling {
 }
 
 /// Returns the wait that a response's `Retry-After` asks for (RFC 9110 §10.2.3). A date is compared with the server's
-/// own `Date` if present, so that a wrong clock on either side does no harm. Of several the longest holds: a proxy may have
-/// added its own.
+/// own `Date` if present, so that a wrong clock on either side does no harm. Of several the longest holds: a proxy may
+/// have added its own.
 pub fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let date = headers.get(http::header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let lines = headers.get_all(RETRY_AFTER).iter();
     lines.filter_map(|line| retry_after(line.to_str().ok()?, date.unwrap_or(now))).max()
 }
 
-/// Reads `Retry-After`: seconds, or a date. Neither `0` nor a date that has passed asks for a wait. RFC 9110 lets `0` be
-/// sent and does not say what it is to mean after a refusal; curl (`--retry`) and urllib3 wait as if it were not there. A
-/// fraction of a second, which it does not allow and Discord sends, is rounded up.
+/// Reads `Retry-After`: seconds, or a date. Neither `0` nor a date that has passed asks for a wait. RFC 9110 lets `0`
+/// be sent and does not say what it is to mean after a refusal; curl (`--retry`) and urllib3 wait as if it were not
+/// there. A fraction of a second, which it does not allow and Discord sends, is rounded up.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let (seconds, fraction) = value.split_once('.').unwrap_or((value, "0"));
@@ -303,8 +304,8 @@ mod tests {
         assert_eq!(cooling.refusals(given_up.until()), None);
     }
 
-    /// The last cause alone decided: an overloaded server was given up at its fourth refusal, and one that was given up came
-    /// back to life by a late answer that refused.
+    /// The last cause alone decided: an overloaded server was given up at its fourth refusal, and one that was given up
+    /// came back to life by a late answer that refused.
     #[test]
     fn refusals_of_two_kinds_have_the_larger_patience_and_a_straggler_decides_nothing() {
         let (busy, away) = (CoolingCause::Status(503), CoolingCause::Unreachable);

@@ -77,8 +77,8 @@ fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_wh
     }
 }
 
-/// RFC 9110 §10.2.3: with 3xx it is "the minimum time that the user agent is asked to wait before issuing the redirected
-/// request".
+/// RFC 9110 §10.2.3: with 3xx it is "the minimum time that the user agent is asked to wait before issuing the
+/// redirected request".
 #[test]
 fn a_redirect_may_ask_for_a_wait_before_its_hop() {
     let now = Instant::now();

@@ -143,13 +143,14 @@ impl Conducts {
         SHARED.clone()
     }
 
-    /// Sends no more requests to a domain, whichever crawl, client or job asks, until [`Conducts::resume`]: at once only those are
-    /// left that have a permit, and end as usual. What waits stays queued, also for a crawl that would end otherwise; so do the
-    /// requests of a client, without a time-out. Not so of those that were given other conducts, and of other processes.
+    /// Sends no more requests to a domain, whichever crawl, client or job asks, until [`Conducts::resume`]: at once
+    /// only those are left that have a permit, and end as usual. What waits stays queued, also for a crawl that would
+    /// end otherwise; so do the requests of a client, without a time-out. Not so of those that were given other
+    /// conducts, and of other processes.
     ///
-    /// The domain is named as reports name it, by default the registrable one (`example.org`); with a star it is all that end in
-    /// it (`*.example.org`, which includes `example.org`), and `*` is all. What is said later holds. It ends with the process.
-    /// [`CrawlHandle::domain`](crate::CrawlHandle::domain) pauses a domain for one crawl.
+    /// The domain is named as reports name it, by default the registrable one (`example.org`); with a star it is all
+    /// that end in it (`*.example.org`, which includes `example.org`), and `*` is all. What is said later holds. It
+    /// ends with the process. [`CrawlHandle::domain`](crate::CrawlHandle::domain) pauses a domain for one crawl.
     ///
     /// ```
     /// use actix_crawler::Conducts;
@@ -328,9 +329,8 @@ impl Table {
         Space { number, _function: Some(function.clone()) }
     }
 
-    /// Removes empty places each time that as many were left as the table has, or a quarter of a million, so that the scans
-    /// cost little. A crawl
-    /// of a million domains that leaves none never scans.
+    /// Removes empty places each time that as many were left as the table has, or a quarter of a million, so that the
+    /// scans cost little. A crawl of a million domains that leaves none never scans.
     fn sweep_if_due(&self, now: Instant) {
         let left = self.left.load(Ordering::Relaxed);
         if left < self.sweep_at.load(Ordering::Relaxed) {

@@ -1,4 +1,5 @@
-//! Crawler, the part of the builder about how far a crawl goes, and how much it takes. Does not know how that is counted.
+//! Crawler, the part of the builder about how far a crawl goes, and how much it takes. Does not know how that is
+//! counted.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets the most pages. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
+    /// Sets the most pages. Successful pages count; redirects, error statuses, robots files, sitemaps and files of
+    /// items do not.
     #[doc(alias("closespider_pagecount", "max_requests_per_crawl"))]
     #[must_use]
     pub fn max_pages(mut self, pages: u64) -> Self {
@@ -40,8 +42,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files, sitemaps, files of items, and
-    /// what a middleware refuses before it is sent do not.
+    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files, sitemaps, files of
+    /// items, and what a middleware refuses before it is sent do not.
     #[must_use]
     pub fn max_requests(mut self, requests: u64) -> Self {
         self.settings.scope.max_requests = Some(requests);
@@ -63,8 +65,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Hands pages that send their readers on to the spider, as any other page. By default such a page is a redirect, if
-    /// it does so within 5 s: the spider sees the page that it leads to, and not the page itself. In either case
+    /// Hands pages that send their readers on to the spider, as any other page. By default such a page is a redirect,
+    /// if it does so within 5 s: the spider sees the page that it leads to, and not the page itself. In either case
     /// [`Response::links`](crate::response::Response::links) has the target of a page that the spider sees.
     #[must_use]
     pub fn ignore_refresh(mut self) -> Self {

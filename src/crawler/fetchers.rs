@@ -94,8 +94,8 @@ impl<S: Spider> Clone for FetcherParts<S> {
 }
 
 /// Returns the function that starts a fetcher on its arbiter, first and after a panic. The first one has that of the
-/// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads. Where
-/// code of a user's own may block it, it has a thread of its own, so that the other fetchers still get permits.
+/// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads.
+/// Where code of a user's own may block it, it has a thread of its own, so that the other fetchers still get permits.
 pub(super) fn factory<S: Spider>(parts: FetcherParts<S>, reports: Reports) -> FetcherFactory {
     Box::new(move |number| {
         let (parts, reports) = (parts.clone(), reports.clone());

@@ -9,19 +9,20 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Downloads the files that items have ([`Crawler::files_of_items`], [`Crawler::files_of`]) and pages ask for ([`Parsed::download`](crate::Parsed::download))
-    /// to a folder, or as [`Files`] says.
+    /// Downloads the files that items have ([`Crawler::files_of_items`], [`Crawler::files_of`]) and pages ask for
+    /// ([`Parsed::download`](crate::Parsed::download)) to a folder, or as [`Files`] says.
     ///
-    /// Each file is a request as a page is: under a permit of its domain, after its robots file, with retries, redirects and a
-    /// line in the ledger; but whatever the [`Scope`](crate::Scope) says of its host, and beside all bounds on pages. Files go
-    /// before the pages of their domain. A body goes to the disk as it comes, so files may be larger than memory.
+    /// Each file is a request as a page is: under a permit of its domain, after its robots file, with retries,
+    /// redirects and a line in the ledger; but whatever the [`Scope`](crate::Scope) says of its host, and beside all
+    /// bounds on pages. Files go before the pages of their domain. A body goes to the disk as it comes, so files may be
+    /// larger than memory.
     ///
-    /// A file is written aside and renamed when it is whole, so what has a name in the folder is complete. It is on the disk
-    /// (`fsync`) before its item goes to the pipelines. A file that is there is not requested again for
+    /// A file is written aside and renamed when it is whole, so what has a name in the folder is complete. It is on the
+    /// disk (`fsync`) before its item goes to the pipelines. A file that is there is not requested again for
     /// [`Files::expires`]. If the disk takes no more, the crawl ends as failed, and with a state its pages stay queued.
     ///
-    /// The items of an [`ItemSpider`](crate::ItemSpider) need no list: their fields of the type [`File`](crate::files::File) are those
-    /// with files, unless [`Crawler::files_of`] names others.
+    /// The items of an [`ItemSpider`](crate::ItemSpider) need no list: their fields of the type
+    /// [`File`](crate::files::File) are those with files, unless [`Crawler::files_of`] names others.
     ///
     /// ```
     /// use actix_crawler::{files::Files, prelude::*};
@@ -38,8 +39,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Downloads the files of all fields of the items that are a [`File`](crate::files::File), or an `Option` or a `Vec` of them, also
-    /// within structs of the items: for items that derive [`Extract`](crate::extract::Extract).
+    /// Downloads the files of all fields of the items that are a [`File`](crate::files::File), or an `Option` or a
+    /// `Vec` of them, also within structs of the items: for items that derive [`Extract`](crate::extract::Extract).
     ///
     /// ```
     /// use actix_crawler::{files::File, prelude::*};
@@ -71,12 +72,12 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Names a field of the items that has files: [`File`](crate::files::File)s, or what [`FileField`] is implemented for. Given
-    /// again, it adds another field.
+    /// Names a field of the items that has files: [`File`](crate::files::File)s, or what [`FileField`] is implemented
+    /// for. Given again, it adds another field.
     ///
     /// An item goes to the pipelines when all its files have ended. Each then says what became of it, also that it
-    /// failed, and why; a page with a file that failed is fine. A page is done when its items are, so with a state a killed crawl
-    /// asks for both again, and finds the files that were there.
+    /// failed, and why; a page with a file that failed is fine. A page is done when its items are, so with a state a
+    /// killed crawl asks for both again, and finds the files that were there.
     ///
     /// ```
     /// use actix_crawler::{files::File, prelude::*};

@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Uses your own frontier, opened by this function when the crawl starts, instead of that of [`Crawler::state`]. Test it
-    /// with [`laws::check`](crate::frontier::laws::check). If it is durable, log and pipelines go on where they ended; the
-    /// folder of a state then has only what pipelines keep there.
+    /// Uses your own frontier, opened by this function when the crawl starts, instead of that of [`Crawler::state`].
+    /// Test it with [`laws::check`](crate::frontier::laws::check). If it is durable, log and pipelines go on where they
+    /// ended; the folder of a state then has only what pipelines keep there.
     ///
     /// ```
     /// use actix_crawler::{frontier::MemoryFrontier, prelude::*};
@@ -70,12 +70,12 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Fetches first, within each domain, the request for which this function returns most; of equals, the one that was
-    /// found first. The result takes the place of the request's priority, and of the [`Order`]: whatever counts is for the
-    /// function to add up, which sees priority, depth, parent and state.
+    /// found first. The result takes the place of the request's priority, and of the [`Order`]: whatever counts is for
+    /// the function to add up, which sees priority, depth, parent and state.
     ///
     /// It is called once for each page that is found or seeded, where pages are parsed, and within their time-out. The
-    /// target of a redirect keeps the rank of what led there. A panic fails the page whose links are judged, and the crawl
-    /// does not start if it is a seed's.
+    /// target of a redirect keeps the rank of what led there. A panic fails the page whose links are judged, and the
+    /// crawl does not start if it is a seed's.
     ///
     /// ```
     /// use actix_crawler::prelude::*;

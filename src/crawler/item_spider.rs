@@ -10,8 +10,8 @@ use crate::{
 
 // `Crawler::items` names no spider, so it belongs to crawls of some one type, which is not used.
 impl Crawler<fn(&Response) -> Result<Parsed<()>>> {
-    /// Creates a crawl whose items read themselves from pages, by the [`ItemSpider`] of their type: one from each page, unless
-    /// [`Crawler::spider`] says otherwise.
+    /// Creates a crawl whose items read themselves from pages, by the [`ItemSpider`] of their type: one from each page,
+    /// unless [`Crawler::spider`] says otherwise.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;

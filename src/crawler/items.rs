@@ -1,4 +1,5 @@
-//! Crawler, the part of the builder about what items are made of, what is asked of them, and which feeds the settings have.
+//! Crawler, the part of the builder about what items are made of, what is asked of them, and which feeds the settings
+//! have.
 
 use std::fmt::Display;
 
@@ -13,12 +14,13 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Judges items before their files are requested, and before they go to the pipelines: by a [`Schema`](crate::validation::Schema), a function, or a
-    /// [`Validate`] of your own; with several, each judges every item.
+    /// Judges items before their files are requested, and before they go to the pipelines: by a
+    /// [`Schema`](crate::validation::Schema), a function, or a [`Validate`] of your own; with several, each judges
+    /// every item.
     ///
     /// Invalid items are left out, unless the schema keeps them, and counted as `items/invalid`. The report has each
-    /// reason with its first item, and in how many items each field is ([`Report::validation`](crate::Report::validation)). It warns of a field that
-    /// is in fewer items than expected.
+    /// reason with its first item, and in how many items each field is
+    /// ([`Report::validation`](crate::Report::validation)). It warns of a field that is in fewer items than expected.
     ///
     /// ```
     /// use actix_crawler::{prelude::*, validation::Schema};
@@ -36,13 +38,14 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Takes all items through steps before anything else is done with them: what they leave out costs no request for a file,
-    /// and comes to no pipeline. Steps that are added again come after those that are there; all of them come after
-    /// [`Crawler::validate`].
+    /// Takes all items through steps before anything else is done with them: what they leave out costs no request for a
+    /// file, and comes to no pipeline. Steps that are added again come after those that are there; all of them come
+    /// after [`Crawler::validate`].
     ///
-    /// They run where the spider's `parse` does. What they leave out is counted as [`Steps`] says, and its page is fine. A key
-    /// counts from when all pipelines have acknowledged its item; until then a page with another item of that key waits. So a
-    /// page that is fetched again, after a kill for instance, brings its item again, unless that was acknowledged.
+    /// They run where the spider's `parse` does. What they leave out is counted as [`Steps`] says, and its page is
+    /// fine. A key counts from when all pipelines have acknowledged its item; until then a page with another item of
+    /// that key waits. So a page that is fetched again, after a kill for instance, brings its item again, unless that
+    /// was acknowledged.
     ///
     /// ```
     /// use actix_crawler::{files::File, prelude::*};
@@ -87,8 +90,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Makes pages of documents of a content type, as `application/pdf` or `image/*`, by a function that makes text or HTML of
-    /// their bytes. The spider reads a document as a page then: its text, Markdown, language and links.
+    /// Makes pages of documents of a content type, as `application/pdf` or `image/*`, by a function that makes text or
+    /// HTML of their bytes. The spider reads a document as a page then: its text, Markdown, language and links.
     /// [`Response::body`](crate::Response::body) has the original. Of several functions for a type the first is used.
     ///
     /// The function runs where the spider's `parse` does. If it fails, panics, takes too long, or makes more than the

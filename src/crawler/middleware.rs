@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Puts a middleware around each request; several are called in the order in which they are given. See [`Middleware`].
+    /// Puts a middleware around each request; several are called in the order in which they are given. See
+    /// [`Middleware`].
     #[doc(alias("downloader_middlewares", "on_request", "on_response"))]
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
@@ -24,8 +25,9 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sends a header with every request that has none of its name, to whatever origin. Robots files included. A `Host`,
-    /// and one whose name looks like a secret, is refused, since it would go to all: bind it with [`Crawler::header_for`].
+    /// Sends a header with every request that has none of its name, to whatever origin. Robots files included. A
+    /// `Host`, and one whose name looks like a secret, is refused, since it would go to all: bind it with
+    /// [`Crawler::header_for`].
     #[doc(alias = "default_request_headers")]
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

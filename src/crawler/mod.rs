@@ -117,8 +117,8 @@ impl<S: Spider> Crawler<S> {
         }
     }
 
-    /// Creates a crawl with all that a file says: its seeds, its User-Agent, and all other settings. What is called after it
-    /// replaces the file's.
+    /// Creates a crawl with all that a file says: its seeds, its User-Agent, and all other settings. What is called
+    /// after it replaces the file's.
     ///
     /// ```
     /// use actix_crawler::{Settings, prelude::*};
@@ -141,7 +141,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Keeps a bound on requests in flight and on the memory of bodies together with all that are given the same `capacity`.
+    /// Keeps a bound on requests in flight and on the memory of bodies together with all that are given the same
+    /// `capacity`.
     #[must_use]
     pub fn capacity(mut self, capacity: &Capacity) -> Self {
         self.capacity = Some(capacity.clone());
@@ -233,7 +234,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Writes the crawl log, one JSON line for every request that ended or was dropped: `time`, `url`, `domain`,
-    /// `outcome`, `detail`, `status`, `attempt`, `final`, `waited` and `elapsed` in seconds, `bytes`, `depth` and `parent`.
+    /// `outcome`, `detail`, `status`, `attempt`, `final`, `waited` and `elapsed` in seconds, `bytes`, `depth` and
+    /// `parent`.
     ///
     /// The lines with `final` form the ledger: one for each finished URL. Other lines report attempts that will be
     /// repeated, and robots files, whose `outcome` begins with `robots/`.
@@ -274,8 +276,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Stops when the process is asked to end, by SIGTERM or ctrl-c: what is in flight ends as usual. A second signal ends
-    /// the crawl at once. These signals no longer end the process by themselves, also after the crawl.
+    /// Stops when the process is asked to end, by SIGTERM or ctrl-c: what is in flight ends as usual. A second signal
+    /// ends the crawl at once. These signals no longer end the process by themselves, also after the crawl.
     #[must_use]
     pub fn stop_on_signals(mut self) -> Self {
         self.settings.stop_on_signals = true;
@@ -310,8 +312,9 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Runs the crawl as [`Crawler::run_blocking`] does, and makes an error of one that failed on its way, as
-    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. It prints nothing: the report goes
-    /// to `tracing`, at the level of information, and `tracing_subscriber::fmt::init()` at the beginning of `main` shows it.
+    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. It prints
+    /// nothing: the report goes to `tracing`, at the level of information, and `tracing_subscriber::fmt::init()` at the
+    /// beginning of `main` shows it.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;
@@ -341,13 +344,13 @@ impl<S: Spider> Crawler<S> {
         report.check()
     }
 
-    /// Starts the crawl on its own threads, and returns when its state, its log and its pipelines are open: at once, unless
-    /// one of them blocks, as a named pipe does that nobody reads.
+    /// Starts the crawl on its own threads, and returns when its state, its log and its pipelines are open: at once,
+    /// unless one of them blocks, as a named pipe does that nobody reads.
     ///
     /// # Errors
     /// A setting, a seed or the user agent is invalid, there is no seed, an output cannot be opened, the system cannot
-    /// start a thread, or a frontier or an identity of your own panics. Each message says what to change; nothing has been
-    /// fetched then.
+    /// start a thread, or a frontier or an identity of your own panics. Each message says what to change; nothing has
+    /// been fetched then.
     pub fn start(self) -> Result<CrawlHandle> {
         let (started_to, started) = std::sync::mpsc::sync_channel(1);
         self.start_thread(move |started| drop(started_to.send(started)))?;
@@ -370,7 +373,8 @@ impl<S: Spider> Crawler<S> {
         Ok(())
     }
 
-    /// Runs the crawl to its end on this thread, which must have no runtime. Calls `started` when it has begun or could not.
+    /// Runs the crawl to its end on this thread, which must have no runtime. Calls `started` when it has begun or could
+    /// not.
     pub(crate) fn run_on_this_thread(mut self, started: impl FnOnce(Result<CrawlHandle>)) {
         match self.cluster.take() {
             Some(_) if self.settings.state.is_some() => {

@@ -78,33 +78,33 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Caches responses in a folder by the rules of HTTP (RFC 9111): a fresh page needs no request, and a stale one is
-    /// transferred again only if it changed. A further attempt that a middleware or the spider asks for goes to the server.
-    /// Needs the feature `cache`.
+    /// transferred again only if it changed. A further attempt that a middleware or the spider asks for goes to the
+    /// server. Needs the feature `cache`.
     #[doc(alias("httpcache_enabled", "cache_dir"))]
     #[must_use]
     pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Cache)
     }
 
-    /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded. If a response cannot be
-    /// written, the crawl goes on, and ends as [`Ended::Failed`](crate::report::Ended::Failed).
+    /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded. If a response cannot
+    /// be written, the crawl goes on, and ends as [`Ended::Failed`](crate::report::Ended::Failed).
     #[must_use]
     pub fn record(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Record)
     }
 
     /// Crawls a recording without the network: a spider can be developed without burdening the site. A page that was
-    /// not recorded ends as `not_recorded`, and the log names its URL. With the feature `warc`, a WARC file, or a folder of
-    /// them, is a recording too, of GET requests, whoever wrote it.
+    /// not recorded ends as `not_recorded`, and the log names its URL. With the feature `warc`, a WARC file, or a
+    /// folder of them, is a recording too, of GET requests, whoever wrote it.
     #[must_use]
     pub fn replay(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Replay)
     }
 
-    /// Archives each request and response as it was on the wire, robots files, redirects and errors included, in the format
-    /// of web archives: see [`Warc`]. A page is parsed only after its record is written. If that cannot be written, the crawl
-    /// stops as [`Ended::Failed`](crate::report::Ended::Failed), and its URL stays queued. Log-ins are not archived. Needs the
-    /// feature `warc`.
+    /// Archives each request and response as it was on the wire, robots files, redirects and errors included, in the
+    /// format of web archives: see [`Warc`]. A page is parsed only after its record is written. If that cannot be
+    /// written, the crawl stops as [`Ended::Failed`](crate::report::Ended::Failed), and its URL stays queued. Log-ins
+    /// are not archived. Needs the feature `warc`.
     #[must_use]
     pub fn archive(mut self, archive: Warc) -> Self {
         self.settings.transport.archive = Some(archive);
@@ -126,16 +126,16 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in any
-    /// case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
+    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in
+    /// any case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
     #[must_use]
     pub fn secret_header(mut self, name: impl Into<String>) -> Self {
         self.settings.transport.secret_headers.push(name.into());
         self
     }
 
-    /// Sends credentials to one origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
-    /// `https://name:password@example.org/`.
+    /// Sends credentials to one origin, such as `https://example.org`, and to no other. A seed may have them in its
+    /// URL: `https://name:password@example.org/`.
     #[must_use]
     pub fn credentials(mut self, origin: impl Into<String>, credentials: Credentials) -> Self {
         let given = OriginCredentials { origin: origin.into(), credentials };

@@ -19,8 +19,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets what is otherwise for a domain and all names below it; see [`DomainSettings`]. Given again, it replaces what was
-    /// given before.
+    /// Sets what is otherwise for a domain and all names below it; see [`DomainSettings`]. Given again, it replaces
+    /// what was given before.
     #[must_use]
     pub fn domain(mut self, name: impl Into<String>, settings: DomainSettings) -> Self {
         self.settings.domains.insert(name.into(), settings);
@@ -29,9 +29,9 @@ impl<S: Spider> Crawler<S> {
 
     /// Limits the rate of starts at each domain, instead of the default second between two starts.
     ///
-    /// A rate is a limit, and at most [`per_domain`](Self::per_domain) requests are in flight at once, one by default: where
-    /// an answer takes 0.75 s, one at a time makes 1.3 requests a second, whatever the rate allows. So give both to reach a
-    /// high rate; the report has a warning where the second was too small.
+    /// A rate is a limit, and at most [`per_domain`](Self::per_domain) requests are in flight at once, one by default:
+    /// where an answer takes 0.75 s, one at a time makes 1.3 requests a second, whatever the rate allows. So give both
+    /// to reach a high rate; the report has a warning where the second was too small.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;
@@ -89,9 +89,9 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Makes the crawl's threads give way to others of this machine, as `nice` does for a process: 0, the default, not at
-    /// all, 19 the most. A service whose cores a crawl shares answers sooner so; the crawl takes what it leaves, and its
-    /// limits hold as before. Only Linux has it for threads; elsewhere it changes nothing.
+    /// Makes the crawl's threads give way to others of this machine, as `nice` does for a process: 0, the default, not
+    /// at all, 19 the most. A service whose cores a crawl shares answers sooner so; the crawl takes what it leaves, and
+    /// its limits hold as before. Only Linux has it for threads; elsewhere it changes nothing.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;

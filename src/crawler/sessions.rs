@@ -16,17 +16,17 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Sends requests in sessions, each with its cookies and its proxy: see [`sessions`](crate::sessions). The cookies of
-    /// requests that name no session are kept too. Needs the feature `cookies`.
+    /// Sends requests in sessions, each with its cookies and its proxy: see [`sessions`](crate::sessions). The cookies
+    /// of requests that name no session are kept too. Needs the feature `cookies`.
     #[must_use]
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.settings.sessions = sessions;
         self
     }
 
-    /// Logs sessions in by a function: each before its first request where it has no cookies, and again when it was refused;
-    /// see [`sessions`](crate::sessions). It runs where requests are made, so it must not block. If it panics, fails, or
-    /// takes longer than 5 minutes, the session rests before the next try. Needs the feature `cookies`.
+    /// Logs sessions in by a function: each before its first request where it has no cookies, and again when it was
+    /// refused; see [`sessions`](crate::sessions). It runs where requests are made, so it must not block. If it panics,
+    /// fails, or takes longer than 5 minutes, the session rests before the next try. Needs the feature `cookies`.
     #[must_use]
     pub fn log_in<F, Fut, E>(mut self, log_in: F) -> Self
     where
@@ -39,7 +39,8 @@ impl<S: Spider> Crawler<S> {
     }
 }
 
-/// Makes the requests of log-ins as the crawl makes its own: with its limits, its network, its headers and its middleware.
+/// Makes the requests of log-ins as the crawl makes its own: with its limits, its network, its headers and its
+/// middleware.
 pub(super) fn who_logs_in(
     log_in: LogInFunction,
     user_agent: &str,

@@ -12,12 +12,14 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Reads the sitemaps of all seeds' sites: those that robots.txt names, and `/sitemap.xml`, or where there is neither,
-    /// other usual places. The pages that they list are followed as links of the sites are, within the scope; their depth
-    /// is 1. Sitemaps of sitemaps are read too, and RSS, Atom and plain lists of URLs. Each file takes a permit of its
-    /// domain. What is left out counts as dropped, and a file that cannot be read counts as failed, with the reason.
+    /// Reads the sitemaps of all seeds' sites: those that robots.txt names, and `/sitemap.xml`, or where there is
+    /// neither, other usual places. The pages that they list are followed as links of the sites are, within the scope;
+    /// their depth is 1. Sitemaps of sitemaps are read too, and RSS, Atom and plain lists of URLs. Each file takes a
+    /// permit of its domain. What is left out counts as dropped, and a file that cannot be read counts as failed, with
+    /// the reason.
     ///
-    /// [`Settings::sitemaps`](crate::Settings::sitemaps) has bounds and filters; [`Crawler::sitemap_rule`] makes the requests.
+    /// [`Settings::sitemaps`](crate::Settings::sitemaps) has bounds and filters; [`Crawler::sitemap_rule`] makes the
+    /// requests.
     ///
     /// ```no_run
     /// # use actix_crawler::prelude::*;
@@ -55,8 +57,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Takes from sitemaps only pages whose URL matches a regular expression; with several, one must match. The others count
-    /// as dropped, as `sitemap/rule`. What is no regular expression is refused when the crawl starts.
+    /// Takes from sitemaps only pages whose URL matches a regular expression; with several, one must match. The others
+    /// count as dropped, as `sitemap/rule`. What is no regular expression is refused when the crawl starts.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;
@@ -74,7 +76,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Makes the requests for the pages that sitemaps list, in place of plain ones; `None` leaves a page out, as
-    /// `sitemap/rule`. It is called for what [`Settings::sitemaps`](crate::Settings::sitemaps) takes. A panic in it fails the sitemap.
+    /// `sitemap/rule`. It is called for what [`Settings::sitemaps`](crate::Settings::sitemaps) takes. A panic in it
+    /// fails the sitemap.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -98,7 +101,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Visits a URL again when a sitemap says that it was modified since: see [`Recrawl::by_lastmod`](crate::Recrawl::by_lastmod).
+    /// Visits a URL again when a sitemap says that it was modified since: see
+    /// [`Recrawl::by_lastmod`](crate::Recrawl::by_lastmod).
     #[must_use]
     pub fn revisit_modified(mut self) -> Self {
         self.settings.recrawl.by_lastmod = true;

@@ -66,8 +66,8 @@ use crate::{
     warc::Archive,
 };
 
-/// Checks what was asked for, and runs the crawl's own actix system, which ends with the crawl. All other threads of the
-/// crawl are started by this one, and are as nice.
+/// Checks what was asked for, and runs the crawl's own actix system, which ends with the crawl. All other threads of
+/// the crawl are started by this one, and are as nice.
 pub(super) fn run_system<S: Spider>(
     nice: u8,
     check: impl FnOnce() -> Result<Plan<S>>,

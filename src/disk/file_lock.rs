@@ -2,8 +2,8 @@
 
 use std::fs::TryLockError;
 
-/// Tells whether another holds the lock of a file. A file system without locks keeps nobody away: there the answer is an error
-/// of another kind, for every file.
+/// Tells whether another holds the lock of a file. A file system without locks keeps nobody away: there the answer is
+/// an error of another kind, for every file.
 pub(crate) fn is_held(locked: &Result<(), TryLockError>) -> bool {
     matches!(locked, Err(TryLockError::WouldBlock))
 }

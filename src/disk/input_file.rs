@@ -1,5 +1,5 @@
-//! InputFile: what a user names to be read, up to a bound. A wrong name, as `/dev/zero`, or a pipe without an end, is then an
-//! error and does not take all memory.
+//! InputFile: what a user names to be read, up to a bound. A wrong name, as `/dev/zero`, or a pipe without an end, is
+//! then an error and does not take all memory.
 
 use std::{
     fs::File,

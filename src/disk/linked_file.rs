@@ -39,8 +39,8 @@ impl Write for LinkedFile {
     }
 }
 
-/// Tells whether a file was removed while it is open: what is written to it is lost when it is closed. Outside Unix an open
-/// file cannot be removed.
+/// Tells whether a file was removed while it is open: what is written to it is lost when it is closed. Outside Unix an
+/// open file cannot be removed.
 ///
 /// # Errors
 /// The system does not say.

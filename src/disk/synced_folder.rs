@@ -34,8 +34,8 @@ pub(crate) fn make_synced(folder: &Path) -> io::Result<()> {
     sync_name(folder)
 }
 
-/// A folder whose names are to be synced: opened before they are changed, since a process that may open no more files would
-/// otherwise change a name and then be unable to sync it.
+/// A folder whose names are to be synced: opened before they are changed, since a process that may open no more files
+/// would otherwise change a name and then be unable to sync it.
 pub(crate) struct OpenFolder {
     #[cfg(unix)]
     folder: std::fs::File,

@@ -1,5 +1,5 @@
-//! ByPattern: values for domains by name, or by a pattern such as `*.example.org`; of several that match, what was said last.
-//! Knows no requests.
+//! ByPattern: values for domains by name, or by a pattern such as `*.example.org`; of several that match, what was said
+//! last. Knows no requests.
 
 use hashbrown::HashMap;
 
@@ -121,8 +121,8 @@ mod tests {
         assert!(held.set("one.more", PAUSED).is_ok() && held.set("*", PAUSED).is_ok() && held.names.is_empty());
     }
 
-    /// Regression: each pattern that was resumed stayed, and in the end none could be paused; and the call that failed had
-    /// resumed what the pattern matches, without telling anyone.
+    /// Regression: each pattern that was resumed stayed, and in the end none could be paused; and the call that failed
+    /// had resumed what the pattern matches, without telling anyone.
     #[test]
     fn patterns_that_are_resumed_take_no_place_and_what_fails_changes_nothing() {
         let mut held = ByPattern::default();

@@ -6,12 +6,12 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::domain::Domain;
 
-/// Values by domain. They stand one after another in the order in which their domains came, and a table of eight bytes for
-/// each finds them.
+/// Values by domain. They stand one after another in the order in which their domains came, and a table of eight bytes
+/// for each finds them.
 ///
 /// A hash map that has just grown has room for twice as many values as it holds, scattered so that none of this room is
-/// free for anything else. And many domains come up in the order in which they came first: then the next value is in the
-/// cache already, but for its place in the table.
+/// free for anything else. And many domains come up in the order in which they came first: then the next value is in
+/// the cache already, but for its place in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct DomainMap<V> {
     places: HashTable<Place>,

@@ -43,8 +43,8 @@ impl Domain {
         &self.0
     }
 
-    /// Tells whether a pattern matches: the name itself, or with a star all that end in it (`*.example.org`, which includes
-    /// `example.org`).
+    /// Tells whether a pattern matches: the name itself, or with a star all that end in it (`*.example.org`, which
+    /// includes `example.org`).
     pub(crate) fn matches(&self, pattern: &str) -> bool {
         let name = self.as_str();
         match pattern.strip_prefix('*') {

@@ -502,8 +502,9 @@ impl Accounts {
         self.others.as_ref().and_then(|others| others.counts.get(&count.to_string()).copied()).unwrap_or(0)
     }
 
-    /// Returns the ledger of the crawl. What one machine has discovered another may have done, so of a crawl that machines share
-    /// only the sum adds up. What waits elsewhere follows from it: nobody counts all queues at one moment.
+    /// Returns the ledger of the crawl. What one machine has discovered another may have done, so of a crawl that
+    /// machines share only the sum adds up. What waits elsewhere follows from it: nobody counts all queues at one
+    /// moment.
     fn whole(&self, queued: u64, leased: u64) -> Ledger {
         let mut whole = Ledger { queued, leased, ..self.stats.ledger };
         if let Some(others) = &self.others {

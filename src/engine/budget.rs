@@ -143,7 +143,8 @@ impl Budget {
         self.is_resumed
     }
 
-    /// Begins to share the limits on all pages and requests with other machines: what may be used of them has to be drawn.
+    /// Begins to share the limits on all pages and requests with other machines: what may be used of them has to be
+    /// drawn.
     pub fn share(&mut self) {
         self.share = Some(Share::default());
         self.is_resumed = true;

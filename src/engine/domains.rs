@@ -1,4 +1,5 @@
-//! Domains: the table of domains with work or a past, and the order in which they are due. Knows no queues and no fetchers.
+//! Domains: the table of domains with work or a past, and the order in which they are due. Knows no queues and no
+//! fetchers.
 
 use std::{
     cmp::Reverse,
@@ -26,7 +27,8 @@ use crate::{
     politeness::{Politeness, RobotsPolicy},
 };
 
-/// The table of domains. Picking the next one costs O(log domains) at the most; a domain without work costs the memory of its name.
+/// The table of domains. Picking the next one costs O(log domains) at the most; a domain without work costs the memory
+/// of its name.
 pub struct Domains {
     table: DomainMap<Entry>,
     due: DueQueue,
@@ -47,7 +49,8 @@ pub struct Domains {
     /// Domains without a state may have received requests until this instant: then this process took the crawl over
     /// from another, or the limits changed.
     asked_until: Option<Instant>,
-    /// The same of the domains of single parts, where machines share the crawl; `None` for a part of which none was asked.
+    /// The same of the domains of single parts, where machines share the crawl; `None` for a part of which none was
+    /// asked.
     parts: Option<HashMap<Part, Option<Instant>>>,
     /// The domains that are paused or cancelled.
     pub held: Held,
@@ -107,8 +110,8 @@ impl Domains {
         }
     }
 
-    /// Treats every domain without a state as requested at `at`, since an earlier process may have done so, or this one under
-    /// laxer limits.
+    /// Treats every domain without a state as requested at `at`, since an earlier process may have done so, or this one
+    /// under laxer limits.
     pub fn begin_as_asked(&mut self, at: Instant) {
         self.asked_until = Some(at);
         if let Some(parts) = &mut self.parts {
@@ -116,8 +119,8 @@ impl Domains {
         }
     }
 
-    /// Begins with parts that belonged to other processes: what is said of when their domains were asked holds, and others may have
-    /// been asked until `now`.
+    /// Begins with parts that belonged to other processes: what is said of when their domains were asked holds, and
+    /// others may have been asked until `now`.
     pub(crate) fn gain(&mut self, gained: &PartSet, rested: Vec<shared::LastAsked>, now: Instant) {
         let parts = self.parts.get_or_insert_default();
         parts.extend(gained.iter().map(|part| (part, Some(now))));
@@ -151,8 +154,8 @@ impl Domains {
         others.chain(named).collect()
     }
 
-    /// Changes the settings of politeness. The domains whose limits become others are due at `now`, since these may allow
-    /// more.
+    /// Changes the settings of politeness. The domains whose limits become others are due at `now`, since these may
+    /// allow more.
     pub fn set_politeness(&mut self, politeness: Arc<Politeness>, now: Instant) {
         let usual = Terms { limits: politeness.usual_limits().into(), ..(*self.usual_terms).clone() };
         let old_usual = std::mem::replace(&mut self.usual_terms, Arc::new(usual));
@@ -424,8 +427,8 @@ mod tests {
         assert_eq!(domains.pop_due(now + S), Some(a));
     }
 
-    /// Of domains whose part comes from another process, those that it has asked rest from then on, those that it has not asked do not,
-    /// and of a part of which it has said nothing all may just have been asked.
+    /// Of domains whose part comes from another process, those that it has asked rest from then on, those that it has
+    /// not asked do not, and of a part of which it has said nothing all may just have been asked.
     #[test]
     fn domains_that_come_from_another_process_rest_since_it_asked_them() {
         let (mut before, start) = (domains(), Instant::now());

@@ -41,8 +41,8 @@ pub enum DrainAs {
 /// The most requests that end in one step: well under a millisecond, while permits are granted 5 ms ahead.
 pub const MAX_STEP: usize = 500;
 
-/// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests are dropped
-/// in 4 s; those that fail take longer, since the spider is notified of each.
+/// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests are
+/// dropped in 4 s; those that fail take longer, since the spider is notified of each.
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 impl Draining {

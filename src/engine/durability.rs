@@ -71,8 +71,8 @@ impl Durability {
         self.is_durable
     }
 
-    /// Keeps `deferred` until its ticket is answered. After a failure no ticket is, so it is dropped, which tells who waits
-    /// for it; no page comes here then.
+    /// Keeps `deferred` until its ticket is answered. After a failure no ticket is, so it is dropped, which tells who
+    /// waits for it; no page comes here then.
     pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
         if self.failure.is_some() {
             return;
@@ -132,7 +132,8 @@ impl Durability {
         }
     }
 
-    /// Records that everything done before the ticket came after the end, and is not stored: whoever waits for it is told so.
+    /// Records that everything done before the ticket came after the end, and is not stored: whoever waits for it is
+    /// told so.
     pub fn too_late(&mut self, ticket: Ticket) {
         drop(self.seeders.remove(&ticket));
     }

@@ -22,7 +22,8 @@ pub fn ended_by(stats: &Stats, limit: &str) -> Option<String> {
     }
 }
 
-/// Returns the warnings: that a limit that earlier runs have used too holds back what waits, and that every URL was dropped.
+/// Returns the warnings: that a limit that earlier runs have used too holds back what waits, and that every URL was
+/// dropped.
 pub fn of(stats: &Stats, limit: Option<&str>) -> Vec<String> {
     let ledger = &stats.ledger;
     let held_back = limit.filter(|_| ledger.queued > 0).map(|limit| {
@@ -53,8 +54,8 @@ pub fn of_files(stats: &Stats) -> Option<String> {
 /// The fewest redirects to a page to log in at that are warned of: a site with some pages for its customers has fewer.
 const LOG_INS_FROM: u64 = 10;
 
-/// Returns the warning that the session has expired, or never was: one page to log in at is what many others redirect to. It takes
-/// as many as a tenth of the pages.
+/// Returns the warning that the session has expired, or never was: one page to log in at is what many others redirect
+/// to. It takes as many as a tenth of the pages.
 pub fn of_log_ins(stats: &Stats, log_in_page: Option<RedirectTarget>) -> Option<String> {
     let RedirectTarget { url, times } = log_in_page?;
     let path = Url::parse(&url).map_or_else(|_| "/login".to_owned(), |url| url.path().to_owned());

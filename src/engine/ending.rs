@@ -1,5 +1,5 @@
-//! Ending: the report of a crawl, published once. Where the scheduler has panicked or blocks, it is made from the numbers
-//! of its last turn. Does not know why a crawl ends.
+//! Ending: the report of a crawl, published once. Where the scheduler has panicked or blocks, it is made from the
+//! numbers of its last turn. Does not know why a crawl ends.
 
 use std::{
     sync::{
@@ -20,8 +20,8 @@ use crate::{
     validation::{Found, Validation},
 };
 
-/// Publishes the report. Shared by the scheduler and the crawl's handles, since the scheduler's thread also runs code of a
-/// user's own (a frontier, an identity), which may block or panic.
+/// Publishes the report. Shared by the scheduler and the crawl's handles, since the scheduler's thread also runs code
+/// of a user's own (a frontier, an identity), which may block or panic.
 pub struct Ending {
     report: watch::Sender<Option<Arc<Report>>>,
     /// When the report was published.
@@ -51,8 +51,8 @@ pub const ABORT_WITHIN: Duration = Duration::from_millis(900);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Ending {
-    /// Creates the ending of a crawl that begins now. The report shows the given warnings and state, what was found in items,
-    /// and what was done in sessions.
+    /// Creates the ending of a crawl that begins now. The report shows the given warnings and state, what was found in
+    /// items, and what was done in sessions.
     pub fn new(
         warnings: Vec<String>,
         state: Option<StateReport>,

@@ -1,5 +1,5 @@
-//! FileQueue: the files that items wait for, by domain, each until it is settled. It is in memory only: the page that waits
-//! for a file keeps its lease, and asks for the file again after a crash. Knows no permits and no robots files.
+//! FileQueue: the files that items wait for, by domain, each until it is settled. It is in memory only: the page that
+//! waits for a file keeps its lease, and asks for the file again after a crash. Knows no permits and no robots files.
 
 use std::{
     cmp::Reverse,

@@ -1,5 +1,5 @@
-//! Fitness: whether this machine should have domains of a crawl that others share. One whose network has failed, or whose disk does
-//! not keep up, gives them to the others. Knows no domain.
+//! Fitness: whether this machine should have domains of a crawl that others share. One whose network has failed, or
+//! whose disk does not keep up, gives them to the others. Knows no domain.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,8 @@ pub struct Condition {
     pub has_requests: bool,
 }
 
-/// After how many terms without one page that has ended the machine counts as too slow: its disk, or what its pipelines write to.
+/// After how many terms without one page that has ended the machine counts as too slow: its disk, or what its pipelines
+/// write to.
 const SLOW_AFTER: u32 = 3;
 
 /// How many terms a machine without domains waits before it tries again; twice as long after each try.
@@ -59,8 +60,8 @@ impl Fitness {
         self.full_since = self.full_since.map(|_| now);
     }
 
-    /// Looks how the machine is. Tells whether others should have its domains. `waits_for_servers` is asked where no page has ended
-    /// for long: then it says nothing of this machine.
+    /// Looks how the machine is. Tells whether others should have its domains. `waits_for_servers` is asked where no
+    /// page has ended for long: then it says nothing of this machine.
     pub fn look(&mut self, condition: Condition, now: Instant, waits_for_servers: impl FnOnce() -> bool) -> bool {
         let Condition { outage, is_full, has_requests } = condition;
         let slow_at = |since: Instant| since + SLOW_AFTER * self.term;

@@ -1,8 +1,8 @@
 //! Frequent: the most frequent of many URLs, in little memory. Does not know why they are counted.
 //!
-//! The counters are those of the Space-Saving algorithm (A. Metwally, D. Agrawal and A. El Abbadi, "Efficient computation
-//! of frequent and top-k elements in data streams", ICDT 2005): a URL that has no counter takes over the smallest one.
-//! So each that came more often than the sum divided by the counters has one.
+//! The counters are those of the Space-Saving algorithm (A. Metwally, D. Agrawal and A. El Abbadi, "Efficient
+//! computation of frequent and top-k elements in data streams", ICDT 2005): a URL that has no counter takes over the
+//! smallest one. So each that came more often than the sum divided by the counters has one.
 
 use std::cmp::Reverse;
 

@@ -32,8 +32,8 @@ pub struct LogLine {
     /// The domain.
     pub domain: Domain,
     /// The outcome in one word; for robots files prefixed with `robots/`: `robots/ok`, `robots/status`,
-    /// `robots/timeout`; for sitemaps with `sitemap/`: also `sitemap/missing`, where nobody had named one; for files with
-    /// `file/`.
+    /// `robots/timeout`; for sitemaps with `sitemap/`: also `sitemap/missing`, where nobody had named one; for files
+    /// with `file/`.
     pub outcome: Cow<'static, str>,
     /// Details of the outcome.
     #[serde(skip_serializing_if = "String::is_empty")]

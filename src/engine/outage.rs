@@ -1,5 +1,5 @@
-//! LocalOutage: while a fault of this machine lasts, requests are held back but for one at a time that looks whether it is over:
-//! the probe. Knows no network.
+//! LocalOutage: while a fault of this machine lasts, requests are held back but for one at a time that looks whether it
+//! is over: the probe. Knows no network.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,8 @@ struct Ongoing {
 struct Probe {
     lease: (Kind, LeaseId),
     domain: Option<Domain>,
-    /// Whether its answer may have come, and its page is at work: it may wait for a file, which is requested only after it.
+    /// Whether its answer may have come, and its page is at work: it may wait for a file, which is requested only after
+    /// it.
     is_answered: bool,
 }
 
@@ -95,8 +96,8 @@ impl LocalOutage {
         }
     }
 
-    /// A permit of `domain` has ended. If the probe had it, its answer has come, or none will; should it not end soon, since
-    /// its page waits for something, there is another.
+    /// A permit of `domain` has ended. If the probe had it, its answer has come, or none will; should it not end soon,
+    /// since its page waits for something, there is another.
     pub fn released(&mut self, domain: &Domain, now: Instant) {
         if let Some(ongoing) = &mut self.0
             && let Some(probe) = ongoing.probes.iter_mut().find(|probe| probe.is_of(domain) && !probe.is_answered)

@@ -1,5 +1,5 @@
-//! RefusedRequests: counts the refusals of each waiting request, to find one that its domain refuses while it answers others.
-//! Knows no conduct and no queues.
+//! RefusedRequests: counts the refusals of each waiting request, to find one that its domain refuses while it answers
+//! others. Knows no conduct and no queues.
 
 use hashbrown::{HashMap, hash_map::EntryRef};
 

@@ -19,8 +19,8 @@ pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
 }
 
-/// Passes signals to a crawl, from an arbiter of its own: the scheduler's thread may be blocked by code of a user's own.
-/// Returns when it has begun to listen.
+/// Passes signals to a crawl, from an arbiter of its own: the scheduler's thread may be blocked by code of a user's
+/// own. Returns when it has begun to listen.
 pub async fn heed(scheduler: Addr<Scheduler>, ending: Arc<Ending>) {
     let (listening, begun) = oneshot::channel();
     Arbiter::new().spawn(async move {

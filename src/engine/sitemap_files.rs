@@ -1,5 +1,5 @@
-//! SitemapFiles: the sites whose sitemaps are looked for, and the requests that follow. Knows no network, no permits and
-//! no entries.
+//! SitemapFiles: the sites whose sitemaps are looked for, and the requests that follow. Knows no network, no permits
+//! and no entries.
 
 use std::sync::Arc;
 

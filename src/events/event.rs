@@ -74,8 +74,8 @@ pub enum Event<'a> {
         /// Details.
         detail: &'a str,
     },
-    /// The spider has made something of a URL that ends without a page and without a request that tells of it. How it ends
-    /// follows.
+    /// The spider has made something of a URL that ends without a page and without a request that tells of it. How it
+    /// ends follows.
     Heard {
         /// Its domain.
         domain: &'a Domain,

@@ -1,7 +1,7 @@
 //! Events: what happens in a crawl, for programs that watch it: typed, timed, and as JSON. Knows no engine.
 //!
-//! [`CrawlHandle::events`](crate::CrawlHandle::events) returns a stream of them. Any number of programs may watch one crawl;
-//! nothing is copied while nobody does.
+//! [`CrawlHandle::events`](crate::CrawlHandle::events) returns a stream of them. Any number of programs may watch one
+//! crawl; nothing is copied while nobody does.
 
 pub(crate) mod event;
 mod copied;
@@ -211,7 +211,8 @@ pub enum Happened {
         #[serde(skip_serializing_if = "Option::is_none")]
         domains: Option<String>,
     },
-    /// A handle has cancelled domains: what waits there is dropped ([`DomainHandle::cancel`](crate::handle::DomainHandle::cancel)).
+    /// A handle has cancelled domains: what waits there is dropped
+    /// ([`DomainHandle::cancel`](crate::handle::DomainHandle::cancel)).
     Cancelled {
         /// The name or pattern of the domains.
         domains: String,

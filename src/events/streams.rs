@@ -18,9 +18,10 @@ use futures_util::Stream;
 use super::CrawlEvent;
 use crate::events::event::Event;
 
-/// The most events that wait in one stream, some 3 MB: what a fast crawl does while its reader is busy for a moment. When
-/// so many wait, further ones are left out until half of them are read, and [`Happened::LeftOut`](super::Happened::LeftOut)
-/// stands in their place: so there is a gap a hundred times, and not a thousand.
+/// The most events that wait in one stream, some 3 MB: what a fast crawl does while its reader is busy for a moment.
+/// When so many wait, further ones are left out until half of them are read, and
+/// [`Happened::LeftOut`](super::Happened::LeftOut) stands in their place: so there is a gap a hundred times, and not a
+/// thousand.
 pub const BUFFER: usize = 8_192;
 
 /// The streams of one crawl: written by its scheduler, which never waits for a reader.
@@ -52,8 +53,8 @@ type LastEvent = Pin<Box<dyn Future<Output = Option<CrawlEvent>> + Send>>;
 /// The events of a crawl, from the moment on when it was made: a [`Stream`](https://docs.rs/futures-core). Ends with
 /// [`Happened::CrawlEnded`](super::Happened::CrawlEnded).
 ///
-/// It costs the crawl nothing to be read slowly, or never: [`BUFFER`] events wait at most, and what comes while they do is
-/// counted and left out.
+/// It costs the crawl nothing to be read slowly, or never: [`BUFFER`] events wait at most, and what comes while they do
+/// is counted and left out.
 ///
 /// ```
 /// use actix_crawler::{events::CrawlEvents, prelude::*};

@@ -1,8 +1,8 @@
 //! Explain: where a URL stands in a crawl and why, as a typed value and in words. Knows no engine and no store.
 //!
 //! [`CrawlHandle::explain`](crate::CrawlHandle::explain) asks a running crawl,
-//! [`State::explain`](crate::frontier::windowed::state::State::explain) what a crawl has stored. What is not known, or not
-//! any more, is said so: nothing is guessed.
+//! [`State::explain`](crate::frontier::windowed::state::State::explain) what a crawl has stored. What is not known, or
+//! not any more, is said so: nothing is guessed.
 
 mod words;
 
@@ -76,8 +76,8 @@ pub enum Whereabouts {
     Failed(End),
     /// It is not fetched.
     Dropped(End),
-    /// It was taken in, and is not among the requests that were looked at: it is over, and how is not known any more, or it
-    /// waits further behind.
+    /// It was taken in, and is not among the requests that were looked at: it is over, and how is not known any more,
+    /// or it waits further behind.
     TakenIn {
         /// Requests of its domain that wait and were not looked at; with 0 it is over.
         not_looked_at: u64,
@@ -92,8 +92,8 @@ pub enum Whereabouts {
         /// Why it would be dropped if it were found now, as far as its URL alone decides.
         #[serde(skip_serializing_if = "Option::is_none")]
         would_be_dropped: Option<DropReason>,
-        /// Whether it may have been dropped all the same: a state stores no URL that was dropped where it was found, and a
-        /// crawl remembers a million of them.
+        /// Whether it may have been dropped all the same: a state stores no URL that was dropped where it was found,
+        /// and a crawl remembers a million of them.
         may_have_been_dropped: bool,
     },
 }
@@ -110,9 +110,9 @@ pub enum Whereabouts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Wait {
-    /// The time until it is requested at the earliest, as things stand: if each request before it starts as soon as the law
-    /// allows and is answered at once, and nothing with a higher priority is found. `None` while nothing is requested at all,
-    /// or if its place is not known.
+    /// The time until it is requested at the earliest, as things stand: if each request before it starts as soon as the
+    /// law allows and is answered at once, and nothing with a higher priority is found. `None` while nothing is
+    /// requested at all, or if its place is not known.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "as_optional_seconds",
@@ -230,7 +230,8 @@ pub enum WaitsFor {
     NoCrawl,
 }
 
-/// How a URL ended. Its text has no number of attempts: `status, 404, at 2026-02-03T04:05:06Z; found on https://example.org/`.
+/// How a URL ended. Its text has no number of attempts:
+/// `status, 404, at 2026-02-03T04:05:06Z; found on https://example.org/`.
 ///
 /// ```
 /// use actix_crawler::explain::End;

@@ -21,12 +21,12 @@ pub struct CharsetHints<'a> {
     pub tld: Option<&'a str>,
 }
 
-/// The number of bytes for the detector. Its result is stable after a few KiB of any language, and this many take about a
-/// millisecond.
+/// The number of bytes for the detector. Its result is stable after a few KiB of any language, and this many take about
+/// a millisecond.
 const DETECTED: usize = 16 << 10;
 
-/// The ASCII before and after other bytes that the detector gets, too: it is part of the words, and in some charsets of the
-/// characters. Longer runs, such as scripts between a `©` and the text, would use up what it gets.
+/// The ASCII before and after other bytes that the detector gets, too: it is part of the words, and in some charsets of
+/// the characters. Longer runs, such as scripts between a `©` and the text, would use up what it gets.
 const AROUND: usize = 64;
 
 /// Decodes a page and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in

@@ -144,8 +144,8 @@ fn charset_of(mut parameters: &str) -> Option<Cow<'_, str>> {
     None
 }
 
-/// Reads a quoted text up to its closing quote: a backslash stands before a character that is meant as it is ("collect an
-/// HTTP quoted string" of the Fetch standard). Returns it and what follows.
+/// Reads a quoted text up to its closing quote: a backslash stands before a character that is meant as it is ("collect
+/// an HTTP quoted string" of the Fetch standard). Returns it and what follows.
 fn quoted(text: &str) -> (Cow<'_, str>, &str) {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {

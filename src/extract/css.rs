@@ -8,8 +8,8 @@ use super::{compiled::Compiled, selector_error::SelectorError};
 
 /// A CSS selector that is compiled once in a program, when it is first used: for selectors in a `static`.
 ///
-/// Selectors given as text are compiled once in a thread and looked up by their text, which takes some 50 ns. So a `Css`
-/// is for those that are used for each of many elements, and for names of one's own.
+/// Selectors given as text are compiled once in a thread and looked up by their text, which takes some 50 ns. So a
+/// `Css` is for those that are used for each of many elements, and for names of one's own.
 ///
 /// ```
 /// use actix_crawler::{extract::Css, prelude::*};
@@ -145,8 +145,8 @@ thread_local! {
     static COMPILED: Compiled<Rc<Selector>> = const { Compiled::new(MAX_COMPILED) };
 }
 
-/// Compiles a selector, or returns it from the cache: that takes microseconds, and a spider uses the same few selectors on
-/// every page.
+/// Compiles a selector, or returns it from the cache: that takes microseconds, and a spider uses the same few selectors
+/// on every page.
 fn of_thread(css: &str) -> Result<Rc<Selector>, SelectorError> {
     let compile = || Selector::parse(css).map(Rc::new).map_err(|error| SelectorError::invalid(css, error));
     COMPILED.with(|known| known.get_or(css, compile))

@@ -1,5 +1,5 @@
-//! Feed: the entries of RSS, Atom and JSON Feed, by the crate feed-rs, which is kept from hostile files. Works on decoded
-//! text, and knows no network.
+//! Feed: the entries of RSS, Atom and JSON Feed, by the crate feed-rs, which is kept from hostile files. Works on
+//! decoded text, and knows no network.
 
 use std::{borrow::Cow, time::SystemTime};
 
@@ -73,8 +73,8 @@ pub struct FeedEntry {
     pub authors: Vec<String>,
     /// What it is about.
     pub categories: Vec<String>,
-    /// Files that belong to it: podcasts, pictures. Where an item of RSS has `<media:content>` too, its `<enclosure>` is not among
-    /// them: the crate feed-rs keeps one of both.
+    /// Files that belong to it: podcasts, pictures. Where an item of RSS has `<media:content>` too, its `<enclosure>`
+    /// is not among them: the crate feed-rs keeps one of both.
     pub enclosures: Vec<Url>,
 }
 
@@ -103,8 +103,8 @@ pub enum FeedError {
     Entities,
 }
 
-/// The deepest nesting: an article within Atom's XHTML has a few dozen levels. feed-rs goes through what is nested several
-/// times.
+/// The deepest nesting: an article within Atom's XHTML has a few dozen levels. feed-rs goes through what is nested
+/// several times.
 const MAX_DEPTH: usize = 256;
 
 impl Feed {
@@ -181,15 +181,15 @@ fn page_of(links: &[model::Link], kind: FeedKind, base: &Url) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// Returns the page that the `guid` of an RSS item is the URL of, which it is unless the item says otherwise (RSS 2.0, "guid").
-/// Whether it does is not known here: an item without a link has no other page.
+/// Returns the page that the `guid` of an RSS item is the URL of, which it is unless the item says otherwise (RSS 2.0,
+/// "guid"). Whether it does is not known here: an item without a link has no other page.
 fn permalink(id: &str, kind: FeedKind) -> Option<Url> {
     let url = if kind == FeedKind::Rss { Url::parse(id).ok()? } else { return None };
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// Refuses what costs a parser more than its length. Returns the text without its XML declarations: their charset would mislead,
-/// since the text is decoded, and feed-rs panics at one that is not at the beginning.
+/// Refuses what costs a parser more than its length. Returns the text without its XML declarations: their charset would
+/// mislead, since the text is decoded, and feed-rs panics at one that is not at the beginning.
 fn undeclared(text: &str) -> Result<Cow<'_, str>, FeedError> {
     let mut xml = Reader::from_str(text);
     let config = xml.config_mut();
@@ -230,8 +230,9 @@ const ATOM_0_3: &str = "http://purl.org/atom/ns#";
 /// What Atom 0.3 calls otherwise.
 const RENAMED: [(&str, &str); 3] = [("issued", "published"), ("modified", "updated"), ("tagline", "subtitle")];
 
-/// Returns a feed in a format that feed-rs does not know in one that it does: RSS without a version, with a rare one, or with a
-/// namespace of its own, as RSS 2.0, and Atom 0.3 as Atom. Of these it would read nothing, or no entries. `None` for others.
+/// Returns a feed in a format that feed-rs does not know in one that it does: RSS without a version, with a rare one,
+/// or with a namespace of its own, as RSS 2.0, and Atom 0.3 as Atom. Of these it would read nothing, or no entries.
+/// `None` for others.
 fn in_newest_format(text: &str) -> Option<String> {
     let mut xml = Reader::from_str(text);
     xml.config_mut().allow_dangling_amp = true;

@@ -41,8 +41,8 @@ impl Element<'_> {
 }
 
 impl Document {
-    /// Returns the JSON that the page's scripts have under this name: the content of `<script id=NAME>`, or what is assigned
-    /// in `window.NAME = {…}`, `var NAME = JSON.parse("…")` with any quotes, `window["NAME"] = …`.
+    /// Returns the JSON that the page's scripts have under this name: the content of `<script id=NAME>`, or what is
+    /// assigned in `window.NAME = {…}`, `var NAME = JSON.parse("…")` with any quotes, `window["NAME"] = …`.
     ///
     /// ```
     /// use actix_crawler::extract::Document;
@@ -95,7 +95,8 @@ fn first_value(text: &str) -> Result<Value, String> {
     value.map_err(|error| if is_cut { format!("it is longer than {MAX_INLINE_JSON} bytes") } else { error.to_string() })
 }
 
-/// Reads the string literal of JavaScript at the start of a text (ECMAScript, §12.9.4); `None` if it is none, or has no end.
+/// Reads the string literal of JavaScript at the start of a text (ECMAScript, §12.9.4); `None` if it is none, or has no
+/// end.
 fn string_literal(text: &str) -> Option<String> {
     let mut characters = text.chars();
     let quote = characters.next().filter(|quote| matches!(quote, '"' | '\'' | '`'))?;

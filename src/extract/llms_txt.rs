@@ -1,4 +1,5 @@
-//! LlmsTxt: reads `llms.txt`, in which a site lists its pages for language models (<https://llmstxt.org>). Knows no crawl.
+//! LlmsTxt: reads `llms.txt`, in which a site lists its pages for language models (<https://llmstxt.org>). Knows no
+//! crawl.
 
 use serde::Serialize;
 use url::Url;
@@ -7,8 +8,8 @@ use super::{links::MAX_LINKS, prefix::prefix, reference::resolve};
 
 /// What a site's `llms.txt` says: a title, a summary, and lists of links under headings.
 ///
-/// Any text is read: lines that are neither headings nor links of a list are left out. Up to 10,000 links are read, whose
-/// URLs are absolute.
+/// Any text is read: lines that are neither headings nor links of a list are left out. Up to 10,000 links are read,
+/// whose URLs are absolute.
 ///
 /// ```
 /// use actix_crawler::prelude::*;

@@ -9,8 +9,8 @@ use super::{
     walk::{Step, Walk},
 };
 
-/// The deepest tree that is searched. Readability takes time that grows faster than the depth, and pages for readers nest
-/// some thirty elements.
+/// The deepest tree that is searched. Readability takes time that grows faster than the depth, and pages for readers
+/// nest some thirty elements.
 const MAX_DEPTH: usize = 128;
 
 /// The most nodes of a tree that is searched. Readability took 0.2 s for pages of 30,000 to 80,000 nodes of any kind.
@@ -20,12 +20,12 @@ const MAX_NODES: usize = 100_000;
 /// many, or a note at the end.
 const MIN_PART: usize = 4;
 
-/// The most that the serializer of the library searches for what is escaped: it goes through the rest of a text at each `&`. That
-/// takes 0.1 s, and real pages have a thousandth of it.
+/// The most that the serializer of the library searches for what is escaped: it goes through the rest of a text at each
+/// `&`. That takes 0.1 s, and real pages have a thousandth of it.
 const MAX_ESCAPING: usize = 1 << 30;
 
-/// Returns the main content of a page or an element as a document of its own; `None` if it has none that stands out, or is
-/// too deep or too large to be searched. A page that was cut is either.
+/// Returns the main content of a page or an element as a document of its own; `None` if it has none that stands out, or
+/// is too deep or too large to be searched. A page that was cut is either.
 pub(crate) fn main_content(top: Element<'_>) -> Option<Document> {
     let whole = Size::of(top);
     if whole.depth > MAX_DEPTH || whole.nodes > MAX_NODES || whole.escaping > MAX_ESCAPING {

@@ -44,8 +44,8 @@ impl MetaRobots {
         }
     }
 
-    /// Adds the rules of a line of `X-Robots-Tag`. Those after the name of a robot (`otherbot: noindex`) count only if it is
-    /// `robot`, a product token as in robots files.
+    /// Adds the rules of a line of `X-Robots-Tag`. Those after the name of a robot (`otherbot: noindex`) count only if
+    /// it is `robot`, a product token as in robots files.
     ///
     /// ```
     /// use actix_crawler::extract::MetaRobots;
@@ -89,8 +89,8 @@ impl MetaRobots {
         self.unavailable_after = self.unavailable_after.into_iter().chain(end).min();
     }
 
-    /// Reads the date at the start of `rules`, which may have a comma: `unavailable_after: Fri, 25 Jun 2027 15:00:00 PST`.
-    /// Returns the rules after it.
+    /// Reads the date at the start of `rules`, which may have a comma:
+    /// `unavailable_after: Fri, 25 Jun 2027 15:00:00 PST`. Returns the rules after it.
     fn add_end<'r>(&mut self, rules: &'r str) -> &'r str {
         let (_, text) = rules.split_once(':').unwrap_or_default();
         let ends = text.match_indices(',').map(|(at, _)| at).chain([text.len()]).take(2);

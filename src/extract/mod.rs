@@ -1,13 +1,14 @@
 //! The content of a page: its links, its text, and the elements that CSS selectors match. Works on pages in memory,
 //! knows no network, and never fails on broken markup.
 //!
-//! - [`Scanner`] finds links, title and robots rules, and [`visible_text`] the text. Both read the page once, from front to
-//!   back, and build nothing: they cost about as much as copying the page.
-//! - [`Document`] is a tree, for CSS selectors. It costs ten times that, so a page builds it only when a spider selects.
+//! - [`Scanner`] finds links, title and robots rules, and [`visible_text`] the text. Both read the page once, from
+//!   front to back, and build nothing: they cost about as much as copying the page.
+//! - [`Document`] is a tree, for CSS selectors. It costs ten times that, so a page builds it only when a spider
+//!   selects.
 //!
-//! A [`Response`](crate::Response) calls them for its page. All three stand on one tokenizer (`tokens`). `context` tells it
-//! where markup is not markup (scripts, titles, SVG); for the tree, html5ever's tree builder does (`dom`). Why the tokenizer
-//! is our own: `docs/decisions/tokenizer.md`.
+//! A [`Response`](crate::Response) calls them for its page. All three stand on one tokenizer (`tokens`). `context`
+//! tells it where markup is not markup (scripts, titles, SVG); for the tree, html5ever's tree builder does (`dom`). Why
+//! the tokenizer is our own: `docs/decisions/tokenizer.md`.
 
 mod address;
 mod caret;

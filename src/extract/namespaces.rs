@@ -1,5 +1,5 @@
-//! Namespaces: the namespace and the local name of each element of an XML page ("Namespaces in XML 1.0"). Builds no tree, and
-//! knows of the namespaces only those whose elements mean something on a page.
+//! Namespaces: the namespace and the local name of each element of an XML page ("Namespaces in XML 1.0"). Builds no
+//! tree, and knows of the namespaces only those whose elements mean something on a page.
 
 use std::borrow::Cow;
 
@@ -27,8 +27,8 @@ impl Namespace {
 
 /// Tells whether the root element of an XML document is in the XHTML namespace.
 ///
-/// Only such a document is a page. XHTML within another one, such as an article in an Atom feed, is part of data: what reads
-/// the data reads it.
+/// Only such a document is a page. XHTML within another one, such as an article in an Atom feed, is part of data: what
+/// reads the data reads it.
 pub(crate) fn is_xhtml(xml: &str) -> bool {
     let root = Tokens::new(xml).find_map(|token| if let Token::Start(tag) = token { Some(tag) } else { None });
     root.is_some_and(|root| {
@@ -40,17 +40,18 @@ pub(crate) fn is_xhtml(xml: &str) -> bool {
     })
 }
 
-/// The most declarations in scope, since each is compared with every name. Real pages have three at most that are recorded.
+/// The most declarations in scope, since each is compared with every name. Real pages have three at most that are
+/// recorded.
 const MAX_DECLARED: usize = 32;
 
 /// The declarations in scope at the current position.
 ///
-/// Without a default namespace, elements without a prefix are XHTML, as on pages that are XHTML by their media type only. In a
-/// document whose root has a prefix they are not.
+/// Without a default namespace, elements without a prefix are XHTML, as on pages that are XHTML by their media type
+/// only. In a document whose root has a prefix they are not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Namespaces<'a> {
-    /// Prefixes, empty for the default, and what they stand for; the innermost is the last. Only what changes something is
-    /// recorded.
+    /// Prefixes, empty for the default, and what they stand for; the innermost is the last. Only what changes something
+    /// is recorded.
     declared: Vec<(&'a str, Namespace)>,
     /// The open elements within the root that declare something.
     scopes: Vec<Scope<'a>>,
@@ -69,7 +70,8 @@ struct Scope<'a> {
 }
 
 impl<'a> Namespaces<'a> {
-    /// Handles a start tag. Returns the namespace of its element, and the name without a prefix; with it in other namespaces.
+    /// Handles a start tag. Returns the namespace of its element, and the name without a prefix; with it in other
+    /// namespaces.
     pub fn start(&mut self, tag: &Tag<'a>) -> (Namespace, &'a str) {
         let outside = self.declared.len();
         if !self.in_root && tag.name.contains(':') {
@@ -93,7 +95,8 @@ impl<'a> Namespaces<'a> {
         let resolved = self.resolve(tag.name);
         let declares = self.declared.len() > outside;
         if !std::mem::replace(&mut self.in_root, true) {
-            // What the root declares holds to the end of the page, also where a surplus end tag seems to close the root.
+            // What the root declares holds to the end of the page, also where a surplus end tag seems to close the
+            // root.
         } else if tag.self_closing {
             self.declared.truncate(outside);
         } else if declares {

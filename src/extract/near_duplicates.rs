@@ -59,8 +59,8 @@ const MAX_DISTANCE: u32 = 3;
 /// How many pages are remembered by default: about 150 MB with URLs of 60 bytes.
 const DEFAULT_PAGES: usize = 500_000;
 
-/// The most pages that are compared for one block of a hash; older ones are not found by that block. A million pages have
-/// 15 for each; a site that makes pages with one and the same block must not make the search long.
+/// The most pages that are compared for one block of a hash; older ones are not found by that block. A million pages
+/// have 15 for each; a site that makes pages with one and the same block must not make the search long.
 const MAX_OF_BLOCK: usize = 1_024;
 
 impl Default for NearDuplicates {
@@ -70,7 +70,8 @@ impl Default for NearDuplicates {
 }
 
 impl NearDuplicates {
-    /// Remembers the last `pages` pages, each in about 250 bytes with its URL. Hashes are near if at most three bits differ.
+    /// Remembers the last `pages` pages, each in about 250 bytes with its URL. Hashes are near if at most three bits
+    /// differ.
     pub fn new(pages: usize) -> Self {
         let recent = RecentPages { max: pages.max(1), first: 0, pages: VecDeque::new(), by_block: Default::default() };
         Self { distance: MAX_DISTANCE, recent: Arc::new(Mutex::new(recent)) }
@@ -83,8 +84,8 @@ impl NearDuplicates {
         self
     }
 
-    /// Returns the URL of an earlier page that nearly has this hash, the nearest one; else remembers this page. The page of
-    /// the same URL is none: it may be read again.
+    /// Returns the URL of an earlier page that nearly has this hash, the nearest one; else remembers this page. The
+    /// page of the same URL is none: it may be read again.
     pub fn find_or_add(&self, hash: Simhash, url: &str) -> Option<Arc<str>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         match recent.nearest(hash, self.distance) {

@@ -19,8 +19,8 @@ pub(super) struct PageFacts {
     pub order: OnceLock<NodeOrder>,
 }
 
-/// Those of a page that was read without an address. Elements of several pages have these, so nothing of one page may be kept
-/// in them.
+/// Those of a page that was read without an address. Elements of several pages have these, so nothing of one page may
+/// be kept in them.
 static UNKNOWN: PageFacts = PageFacts::of(usize::MAX);
 
 impl PageFacts {

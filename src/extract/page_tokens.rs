@@ -10,8 +10,8 @@ use super::{
 
 /// The tokens of a whole page, with the context kept while reading.
 ///
-/// Tags of HTML elements are self-closing in XML only; HTML ignores the slash. What a tree of the page would not have because
-/// of a frameset is left out.
+/// Tags of HTML elements are self-closing in XML only; HTML ignores the slash. What a tree of the page would not have
+/// because of a frameset is left out.
 #[derive(Clone, Debug)]
 pub(super) struct PageTokens<'a> {
     page: &'a str,
@@ -105,8 +105,8 @@ impl<'a> PageTokens<'a> {
         tag
     }
 
-    /// Handles the first `<frameset>`, which has just been read: it replaces a body in which nothing was visible yet, and is
-    /// ignored otherwise. Whether something was depends on the whole tree, which is built up to here.
+    /// Handles the first `<frameset>`, which has just been read: it replaces a body in which nothing was visible yet,
+    /// and is ignored otherwise. Whether something was depends on the whole tree, which is built up to here.
     #[cold]
     #[inline(never)]
     fn frameset(&mut self) {
@@ -121,8 +121,8 @@ impl<'a> PageTokens<'a> {
         self.mode = Mode::Frames { open: 1, in_xml };
     }
 
-    /// Returns the next token that counts within and after a frameset: only frames and what browsers without frames show,
-    /// which is text.
+    /// Returns the next token that counts within and after a frameset: only frames and what browsers without frames
+    /// show, which is text.
     #[cold]
     #[inline(never)]
     fn next_of_frames(&mut self, mut open: usize, in_xml: bool) -> Option<Token<'a>> {

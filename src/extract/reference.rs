@@ -44,8 +44,8 @@ pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encodi
 pub(super) struct References<'a> {
     base: &'a Url,
     charset: &'static Encoding,
-    /// The base with a long path, if it is a page of the web: a copy of it has room for most others, so that it needs no
-    /// second allocation.
+    /// The base with a long path, if it is a page of the web: a copy of it has room for most others, so that it needs
+    /// no second allocation.
     root: Option<Url>,
 }
 
@@ -81,8 +81,8 @@ impl<'a> References<'a> {
     }
 }
 
-/// Tells whether a reference is a path from the root and nothing else: no host, query or fragment, and no character that
-/// the parser drops or that means something else than in a path.
+/// Tells whether a reference is a path from the root and nothing else: no host, query or fragment, and no character
+/// that the parser drops or that means something else than in a path.
 fn is_plain_path(reference: &str) -> bool {
     // From `$` to `;` are the digits, the slash and most of the punctuation that a path may have.
     let is_plain = |byte: &u8| matches!(byte, b'!' | b'$'..=b';' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~');

@@ -27,8 +27,8 @@ pub(super) fn first_group<'t>(captures: &Captures<'t>) -> &'t str {
 }
 
 impl Element<'_> {
-    /// Returns what a regular expression matches first in the element's [`text`](Element::text): its first group, or all of
-    /// the match if it has no group. `None` if it matches nothing.
+    /// Returns what a regular expression matches first in the element's [`text`](Element::text): its first group, or
+    /// all of the match if it has no group. `None` if it matches nothing.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -41,12 +41,14 @@ impl Element<'_> {
     /// # Ok::<(), Error>(())
     /// ```
     /// # Errors
-    /// [`SelectorError::Pattern`] if `pattern` is not a regular expression of the crate `regex`, or takes more than 1 MiB.
+    /// [`SelectorError::Pattern`] if `pattern` is not a regular expression of the crate `regex`, or takes more than 1
+    /// MiB.
     pub fn re_first(&self, pattern: &str) -> Result<Option<String>, SelectorError> {
         Ok(regex(pattern)?.captures(&self.text()).map(|captures| first_group(&captures).to_owned()))
     }
 
-    /// Returns all that a regular expression matches in the element's text, each as [`re_first`](Element::re_first) does.
+    /// Returns all that a regular expression matches in the element's text, each as [`re_first`](Element::re_first)
+    /// does.
     ///
     /// # Errors
     /// As [`re_first`](Element::re_first).

@@ -222,8 +222,8 @@ impl<'a> Element<'a> {
     /// Returns the [`text`](Element::text) of every matching element.
     ///
     /// # Errors
-    /// [`SelectorError::Invalid`] if `css` is not a selector; [`SelectorError::Nested`] if the elements are within each other,
-    /// and their texts 16 times as long as the page.
+    /// [`SelectorError::Invalid`] if `css` is not a selector; [`SelectorError::Nested`] if the elements are within each
+    /// other, and their texts 16 times as long as the page.
     pub fn texts_of(&self, css: impl Selects) -> Result<Vec<String>, SelectorError> {
         let (selector, room) = (css.compiled()?, self.room());
         self.matches(&selector).map(|element| room.take(element.text())).collect()

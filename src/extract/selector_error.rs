@@ -69,7 +69,8 @@ pub enum SelectorError {
         /// The opening tag of the element that was searched.
         within: String,
     },
-    /// The URL of the page is asked for, where it is not known: [`Document::parse_at`](super::Document::parse_at) takes it.
+    /// The URL of the page is asked for, where it is not known: [`Document::parse_at`](super::Document::parse_at) takes
+    /// it.
     #[error("the page was read without its URL")]
     NoAddress,
     /// A required attribute is missing.
@@ -140,8 +141,8 @@ impl SelectorError {
     }
 }
 
-/// Returns where the longest start of a text ends that is a selector or only lacks its last part, without the space after
-/// it. The parser does not tell.
+/// Returns where the longest start of a text ends that is a selector or only lacks its last part, without the space
+/// after it. The parser does not tell.
 fn end_of_valid(css: &str) -> usize {
     let is_searched = css.len() <= MAX_SEARCHED;
     let ends = css.char_indices().map(|(at, _)| at).chain([css.len()]).rev().filter(|_| is_searched);

@@ -1,5 +1,5 @@
-//! Serialize: writes a part of a page's tree as HTML (HTML standard, §13.3). Takes time linear in what it writes: html5ever's
-//! own searches the rest of a text at each `&` in it, so that a megabyte of them takes minutes.
+//! Serialize: writes a part of a page's tree as HTML (HTML standard, §13.3). Takes time linear in what it writes:
+//! html5ever's own searches the rest of a text at each `&` in it, so that a megabyte of them takes minutes.
 
 use std::collections::HashSet;
 

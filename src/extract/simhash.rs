@@ -1,5 +1,5 @@
-//! Simhash: a fingerprint of a text that similar texts nearly share (Charikar, STOC 2002; for web pages: Manku, Jain and
-//! Das Sarma, "Detecting near-duplicates for web crawling", WWW 2007). Knows no markup and no other texts.
+//! Simhash: a fingerprint of a text that similar texts nearly share (Charikar, STOC 2002; for web pages: Manku, Jain
+//! and Das Sarma, "Detecting near-duplicates for web crawling", WWW 2007). Knows no markup and no other texts.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// unrelated ones, about half. Manku et al. take up to three differing bits for the same page, among eight thousand
 /// million.
 ///
-/// It is made of shingles, each of three words in a row, in lower case; in scripts without spaces each character is a word.
-/// A text of fewer than some fifty words changes much with a single one.
+/// It is made of shingles, each of three words in a row, in lower case; in scripts without spaces each character is a
+/// word. A text of fewer than some fifty words changes much with a single one.
 ///
 /// ```
 /// use actix_crawler::extract::Simhash;

@@ -26,8 +26,8 @@ pub(crate) fn visible_text_in(page: &str, syntax: Syntax) -> String {
 /// The longest text of a link, in bytes of its page; what is longer is cut. Real links have one line.
 const MAX_LINK: usize = 16 << 10;
 
-/// Returns the text of the link whose tag is at the start of `page`, on one line: of an `a` its content, of others their
-/// `alt`. An `a` that is not closed ends where another begins.
+/// Returns the text of the link whose tag is at the start of `page`, on one line: of an `a` its content, of others
+/// their `alt`. An `a` that is not closed ends where another begins.
 pub(crate) fn text_of_link(page: &str, syntax: Syntax) -> String {
     let mut tokens = PageTokens::within(prefix(page, MAX_LINK), syntax);
     let Some(Token::Start(link)) = tokens.next() else { return String::new() };

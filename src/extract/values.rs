@@ -15,8 +15,8 @@ use super::{
 };
 
 impl<'a> Element<'a> {
-    /// Returns the absolute URL in the element's `href`, or else in its `src`; `None` if it has neither, or that is not a
-    /// URL. `<base href>` is respected.
+    /// Returns the absolute URL in the element's `href`, or else in its `src`; `None` if it has neither, or that is not
+    /// a URL. `<base href>` is respected.
     ///
     /// ```
     /// use actix_crawler::prelude::*;

@@ -7,8 +7,8 @@ impl Feed {
     /// Checks what can be checked without opening anything.
     ///
     /// # Errors
-    /// The name has something unknown in braces or an unknown ending, new files would have the name of the one before, or a
-    /// setting is not for such a feed.
+    /// The name has something unknown in braces or an unknown ending, new files would have the name of the one before,
+    /// or a setting is not for such a feed.
     pub fn check(&self) -> crate::Result<()> {
         if self.to.as_os_str().is_empty() {
             return Err(Error::setting("to", "it is empty; write where the feed goes, as in to = \"items.jsonl\""));

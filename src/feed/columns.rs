@@ -6,8 +6,8 @@ use hashbrown::HashSet;
 
 use super::{Flat, Record, SinkError, Value, record::is_within};
 
-/// The columns of a table or of a file that has such. They never change: a field without a column is refused by its name,
-/// and no cell ever stands in the column of another.
+/// The columns of a table or of a file that has such. They never change: a field without a column is refused by its
+/// name, and no cell ever stands in the column of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
     names: Vec<String>,

@@ -22,7 +22,8 @@ pub enum Format {
     Json,
     /// `.csv`: a header, and a line of cells for each record. Fields within fields have columns of their own, as
     /// `price.amount`; the values of a list share a cell, separated by <code> | </code>. The columns are those of
-    /// [`Feed::fields`](super::Feed::fields), of the existing file, or of the first item; an item with others is refused.
+    /// [`Feed::fields`](super::Feed::fields), of the existing file, or of the first item; an item with others is
+    /// refused.
     #[serde(rename = "csv")]
     Csv,
     /// `.xml`: `<items>` with an `<item>` for each record, and in it an element for each field. Null has the attribute
@@ -32,24 +33,26 @@ pub enum Format {
     /// `.sqlite`, `.db`: a table of a SQLite database, with columns as those of CSV. Needs the feature `sqlite`.
     #[serde(rename = "sqlite")]
     Sqlite,
-    /// `postgres://user@host/database`: a table of a PostgreSQL database, with columns as those of CSV. Needs the feature
-    /// `postgres`.
+    /// `postgres://user@host/database`: a table of a PostgreSQL database, with columns as those of CSV. Needs the
+    /// feature `postgres`.
     #[serde(rename = "postgres")]
     Postgres,
-    /// `.parquet`: columns of types in row groups, compressed by Zstandard, for DuckDB, pandas and others. The file is there
-    /// when the feed closes or goes on in a new one. Needs the feature `parquet`.
+    /// `.parquet`: columns of types in row groups, compressed by Zstandard, for DuckDB, pandas and others. The file is
+    /// there when the feed closes or goes on in a new one. Needs the feature `parquet`.
     ///
     /// Fields within fields have columns of their own, as in CSV. The columns are those of
-    /// [`Feed::fields`](super::Feed::fields), or those of all items: an item may add some. A column has one type, that of its
-    /// values: `BOOLEAN`, `INT64`, `DOUBLE`, `STRING`, or `BYTE_ARRAY` of bytes, or a `LIST` of one of these. Lists of what
-    /// has fields, and of several types, are `JSON`. Whole numbers become `DOUBLE` if some have a fraction and all are within
-    /// 2^53. An item with a value that does not fit is refused, by the names of the column and of both types.
+    /// [`Feed::fields`](super::Feed::fields), or those of all items: an item may add some. A column has one type, that
+    /// of its values: `BOOLEAN`, `INT64`, `DOUBLE`, `STRING`, or `BYTE_ARRAY` of bytes, or a `LIST` of one of these.
+    /// Lists of what has fields, and of several types, are `JSON`. Whole numbers become `DOUBLE` if some have a
+    /// fraction and all are within 2^53. An item with a value that does not fit is refused, by the names of the column
+    /// and of both types.
     #[serde(rename = "parquet")]
     Parquet,
 }
 
 /// How a file is compressed. The last ending of a feed's name says it, unless
-/// [`Feed::compression`](super::Feed::compression) does. Each commit is a member of its own, so the file can be read at any moment.
+/// [`Feed::compression`](super::Feed::compression) does. Each commit is a member of its own, so the file can be read at
+/// any moment.
 ///
 /// ```
 /// use actix_crawler::feed::{Compression, Feed};
@@ -97,8 +100,8 @@ impl Compression {
 }
 
 impl Format {
-    /// Finds the format of a name without the ending of a compression. A name without any ending, as `-` or a named pipe,
-    /// is of JSON Lines.
+    /// Finds the format of a name without the ending of a compression. A name without any ending, as `-` or a named
+    /// pipe, is of JSON Lines.
     ///
     /// # Errors
     /// The ending is unknown; the message lists those that are known.

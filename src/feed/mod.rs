@@ -1,7 +1,8 @@
 //! Feed: where items go and how they are written, as a description. Knows no actors and no pages.
 //!
-//! A [`Feed`] is plain data: a name says where records go and how. Each destination is a [`Sink`], which may be your own;
-//! what it must keep is tested by [`laws`]. A feed is a pipeline: [`Crawler::pipeline`](crate::Crawler::pipeline) takes it.
+//! A [`Feed`] is plain data: a name says where records go and how. Each destination is a [`Sink`], which may be your
+//! own; what it must keep is tested by [`laws`]. A feed is a pipeline: [`Crawler::pipeline`](crate::Crawler::pipeline)
+//! takes it.
 
 #[cfg(feature = "object-store")]
 mod bucket;
@@ -73,9 +74,10 @@ use crate::text::durations;
 
 /// Where items go, and how they are written.
 ///
-/// A crawl that goes on from its state goes on with its feeds: what is in a file stays, what a kill has torn is cut off, and
-/// a CSV file whose header does not fit is refused before anything is fetched. An item is acknowledged when it is written to
-/// the file, so a kill of the process loses none; if the crawl has a state, it is on the disk by then, as the state is.
+/// A crawl that goes on from its state goes on with its feeds: what is in a file stays, what a kill has torn is cut
+/// off, and a CSV file whose header does not fit is refused before anything is fetched. An item is acknowledged when it
+/// is written to the file, so a kill of the process loses none; if the crawl has a state, it is on the disk by then, as
+/// the state is.
 ///
 /// ```
 /// # use actix_crawler::{feed::Feed, prelude::*};
@@ -160,13 +162,14 @@ impl Feed {
     /// Writes to a path, to stdout if it is `-`, or to a URL. The ending says the format and the compression: see
     /// [`Format`] and [`Compression`].
     ///
-    /// With `{domain}` in the name, items go to a file for the registrable domain of their page; `{batch}` is the number of a
-    /// file that [`Feed::roll`] has begun, from 00001 on, `{time}` when it was begun, as `2026-11-29T08-30-00.000` in UTC,
-    /// and `{spider}` the name in the User-Agent. `{{` and `}}` are braces. Folders that are so named are made. At most 64
-    /// files of a feed are open at once; others are opened again when more comes for them.
+    /// With `{domain}` in the name, items go to a file for the registrable domain of their page; `{batch}` is the
+    /// number of a file that [`Feed::roll`] has begun, from 00001 on, `{time}` when it was begun, as
+    /// `2026-11-29T08-30-00.000` in UTC, and `{spider}` the name in the User-Agent. `{{` and `}}` are braces. Folders
+    /// that are so named are made. At most 64 files of a feed are open at once; others are opened again when more comes
+    /// for them.
     ///
-    /// A crawl that goes on begins new files where the name has `{batch}` or `{time}`. A new one without a state is refused
-    /// where its files by number or domain would be mixed with those of an earlier one.
+    /// A crawl that goes on begins new files where the name has `{batch}` or `{time}`. A new one without a state is
+    /// refused where its files by number or domain would be mixed with those of an earlier one.
     pub fn to(to: impl Into<PathBuf>) -> Self {
         Self { to: to.into(), ..Self::default() }
     }
@@ -201,7 +204,8 @@ impl Feed {
         self
     }
 
-    /// Sets the table of a database; `items` without it. In PostgreSQL `shop.items` is the table `items` of the schema `shop`.
+    /// Sets the table of a database; `items` without it. In PostgreSQL `shop.items` is the table `items` of the schema
+    /// `shop`.
     ///
     /// ```
     /// use actix_crawler::feed::Feed;
@@ -216,8 +220,8 @@ impl Feed {
     }
 
     /// Sets the key fields of a table: an item with the same key as a row updates this feed's columns in that row, and
-    /// no others. Its columns are its [`Feed::fields`]; without them, in a table that was there, those that an item of this run
-    /// has had. An item that lacks one of the key fields, or has null in it, is refused.
+    /// no others. Its columns are its [`Feed::fields`]; without them, in a table that was there, those that an item of
+    /// this run has had. An item that lacks one of the key fields, or has null in it, is refused.
     #[must_use]
     pub fn key<T: Into<String>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
         self.key = fields.into_iter().map(Into::into).collect();
@@ -248,9 +252,9 @@ impl Feed {
         self
     }
 
-    /// Adds a `'` before CSV texts that a spreadsheet would evaluate as a formula: those that begin with `=`, `+`, `-`, `@`,
-    /// a tab or a line end. Numbers are unchanged. A column whose name begins with `'` and then so gets one more, so that no two
-    /// columns have the same name. For files that people open in a spreadsheet: see [CSV
+    /// Adds a `'` before CSV texts that a spreadsheet would evaluate as a formula: those that begin with `=`, `+`, `-`,
+    /// `@`, a tab or a line end. Numbers are unchanged. A column whose name begins with `'` and then so gets one more,
+    /// so that no two columns have the same name. For files that people open in a spreadsheet: see [CSV
     /// injection](https://owasp.org/www-community/attacks/CSV_Injection) at OWASP.
     #[must_use]
     pub fn escape_formulas(mut self) -> Self {

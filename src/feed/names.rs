@@ -199,7 +199,8 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     for entry in listed {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        // What was moved away and linked back is still the feed's. A link that cannot be followed has its name taken too.
+        // What was moved away and linked back is still the feed's. A link that cannot be followed has its name taken
+        // too.
         let looked = fs::metadata(&path);
         if looked.is_err() && fs::symlink_metadata(&path).is_ok_and(|at| at.is_symlink()) {
             visit(&path, SystemTime::UNIX_EPOCH);

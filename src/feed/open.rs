@@ -177,7 +177,8 @@ impl Feed {
             (Target::File(path), Format::Sqlite) => return sqlite::check(path, &self.table_at(target), opening),
             (Target::File(path), Format::Parquet) => return parquet::check(path, opening),
             (Target::File(path), _) => path,
-            // What cannot go there is refused, and nothing is written to stdout before the first record but a beginning.
+            // What cannot go there is refused, and nothing is written to stdout before the first record but a
+            // beginning.
             _ if matches!(format, Format::Parquet | Format::Sqlite | Format::Postgres) => {
                 return self.open_at(target, opening, false).map(drop);
             }
@@ -205,7 +206,8 @@ impl Feed {
         CsvLayout::new(target.to_string(), given, self.escape_formulas, self.may_lack_end(opening))
     }
 
-    /// Tells whether a last record without an end may be whole. What an earlier run of this crawl has so left, a kill has torn.
+    /// Tells whether a last record without an end may be whole. What an earlier run of this crawl has so left, a kill
+    /// has torn.
     fn may_lack_end(&self, opening: Opening) -> bool {
         self.earlier == Earlier::Anyones && opening == Opening::Resumed
     }

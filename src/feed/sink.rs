@@ -1,5 +1,5 @@
-//! Sink: the destination of records, as a trait, and the circumstances in which one is opened. Knows no format, no file and
-//! no actor.
+//! Sink: the destination of records, as a trait, and the circumstances in which one is opened. Knows no format, no file
+//! and no actor.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::text::durations;
 /// 1. What was committed is there: whole, in the order of its writing, for every reader, also after a kill.
 /// 2. What was not committed is either not there or whole. A reader never sees a part of a record.
 /// 3. A record that is refused changes nothing: those before it and after it are as if it had not come.
-/// 4. [`Opening::Fresh`] removes what an earlier crawl has left; [`Opening::Resumed`] and [`Opening::Restarted`] keep all that
-///    was committed, remove what is torn, and go on after it.
+/// 4. [`Opening::Fresh`] removes what an earlier crawl has left; [`Opening::Resumed`] and [`Opening::Restarted`] keep
+///    all that was committed, remove what is torn, and go on after it.
 /// 5. A commit without new records changes nothing; [`Sink::close`] commits.
 ///
 /// ```
@@ -55,12 +55,13 @@ pub trait Sink: Send + 'static {
     /// again: what durable means is for each sink to say.
     ///
     /// # Errors
-    /// None of them is durable, but for those that [`Sink::stored`] names. After [`SinkError::Refused`] the sink has forgotten
-    /// the others, and gets each again with a commit of its own, so that only those are refused that cannot be taken.
+    /// None of them is durable, but for those that [`Sink::stored`] names. After [`SinkError::Refused`] the sink has
+    /// forgotten the others, and gets each again with a commit of its own, so that only those are refused that cannot
+    /// be taken.
     fn commit(&mut self) -> Result<(), SinkError>;
 
-    /// Tells which records are durable although their commit was refused, in the order of their writing: a sink of several
-    /// files commits one after the other. Asked right after that commit; by default none is.
+    /// Tells which records are durable although their commit was refused, in the order of their writing: a sink of
+    /// several files commits one after the other. Asked right after that commit; by default none is.
     fn stored(&mut self) -> Vec<bool> {
         Vec::new()
     }
@@ -73,8 +74,8 @@ pub trait Sink: Send + 'static {
         self.commit()
     }
 
-    /// Returns the size of what was written, with what was there before, as far as it is known: feeds that roll by size ask
-    /// for it.
+    /// Returns the size of what was written, with what was there before, as far as it is known: feeds that roll by size
+    /// ask for it.
     fn bytes(&self) -> u64 {
         0
     }
@@ -145,8 +146,8 @@ impl Opening {
 pub struct Batch {
     /// The most records; at least 1.
     pub items: usize,
-    /// The longest that a record waits for others. With zero, all records that have come meanwhile are committed as soon as
-    /// the last commit is over.
+    /// The longest that a record waits for others. With zero, all records that have come meanwhile are committed as
+    /// soon as the last commit is over.
     #[serde(with = "durations")]
     pub wait: Duration,
 }

@@ -8,8 +8,8 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// A folder that is decided once, and made when it is needed. Clones are the same folder, so a writer that is started again
-/// finds what the one before has left there.
+/// A folder that is decided once, and made when it is needed. Clones are the same folder, so a writer that is started
+/// again finds what the one before has left there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Temporary {
     base: Arc<Base>,

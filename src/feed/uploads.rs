@@ -12,30 +12,33 @@ use crate::error::Error;
 const UPLOAD_WITHIN: Duration = Duration::from_secs(120);
 
 impl Feed {
-    /// Sets the folder in which objects are gathered until they are uploaded: a file for each. By default it is in the folder
-    /// of the crawl's state, or a new one for temporary files, which is removed at the end. A crawl whose state is in no folder, as
-    /// one in a cluster, needs it, on a disk that the next run on the machine finds, and `{time}` in the name.
+    /// Sets the folder in which objects are gathered until they are uploaded: a file for each. By default it is in the
+    /// folder of the crawl's state, or a new one for temporary files, which is removed at the end. A crawl whose state
+    /// is in no folder, as one in a cluster, needs it, on a disk that the next run on the machine finds, and `{time}`
+    /// in the name.
     #[must_use]
     pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool = Some(folder.into());
         self
     }
 
-    /// Sets how long an object store that is busy or silent is asked again, for each request of an upload; by default two
-    /// minutes. Then the crawl fails, also if that was all that was left to do, and what is not uploaded stays in the spool: the
-    /// next run with the crawl's state uploads it. A pipeline's time-out is the bound for an upload in all.
+    /// Sets how long an object store that is busy or silent is asked again, for each request of an upload; by default
+    /// two minutes. Then the crawl fails, also if that was all that was left to do, and what is not uploaded stays in
+    /// the spool: the next run with the crawl's state uploads it. A pipeline's time-out is the bound for an upload in
+    /// all.
     #[must_use]
     pub fn upload_within(mut self, time: Duration) -> Self {
         self.upload_within = Some(time);
         self
     }
 
-    /// Returns the feed as a crawl has it: what is uploaded is gathered in the folder of the crawl's state, or in a temporary
-    /// one that the crawl has for this feed. A folder that was set stays. Tells also whether it is the temporary one.
+    /// Returns the feed as a crawl has it: what is uploaded is gathered in the folder of the crawl's state, or in a
+    /// temporary one that the crawl has for this feed. A folder that was set stays. Tells also whether it is the
+    /// temporary one.
     ///
     /// # Errors
-    /// The crawl goes on after a kill and its state is in no folder: what is gathered would not be found, or overwrite what
-    /// another machine has written.
+    /// The crawl goes on after a kill and its state is in no folder: what is gathered would not be found, or overwrite
+    /// what another machine has written.
     pub(crate) fn gathered(
         &self,
         state: Option<&Path>,
@@ -53,7 +56,8 @@ impl Feed {
                     "this crawl's state is in no folder; set `spool`, a folder that the next run here finds",
                 );
             }
-            // Another machine may have gone on meanwhile: it does not see this one's spool, and begins objects of its own.
+            // Another machine may have gone on meanwhile: it does not see this one's spool, and begins objects of its
+            // own.
             if !self.names()?.is_some_and(|names| names.has(Placeholder::Time)) {
                 return refuse(
                     "this crawl may go on at another machine, which would overwrite its object; write {time} in the name",

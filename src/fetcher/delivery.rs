@@ -1,5 +1,5 @@
-//! Delivery: takes the items of a page to the pipelines when their files are there, and waits until each is acknowledged. Knows
-//! no permits and no network.
+//! Delivery: takes the items of a page to the pipelines when their files are there, and waits until each is
+//! acknowledged. Knows no permits and no network.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -56,8 +56,8 @@ pub struct Delivered {
     pub counts: Vec<Count>,
 }
 
-/// Delivers the items of a page. Returns what was delivered, also if the page ends with an outcome of its own for the sake
-/// of the others.
+/// Delivers the items of a page. Returns what was delivered, also if the page ends with an outcome of its own for the
+/// sake of the others.
 ///
 /// An item whose key belongs to an undelivered item of another page is delivered in a later round. The page holds no
 /// keys while it waits for that, so two pages never wait for each other.
@@ -97,7 +97,8 @@ async fn deliver_all<S: Spider>(
         if !scraped.is_empty() && !context.pipelines.is_empty() {
             context.turn_end.come().await;
         }
-        // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are written.
+        // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are
+        // written.
         let taken = join_all(deliveries).await;
         for (scraped, taken) in scraped.into_iter().zip(&taken) {
             if taken.as_ref().is_ok_and(|taken| delivered.count(taken)) && submission.is_some() {

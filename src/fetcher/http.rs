@@ -41,7 +41,8 @@ pub struct Http {
     transport: Transport,
     /// Default headers, added to every request that does not set them itself.
     defaults: [(HeaderName, HeaderValue); 3],
-    /// What is wrong with the User-Agent where it is sent to other machines; nothing but for a crawl that begins on this one.
+    /// What is wrong with the User-Agent where it is sent to other machines; nothing but for a crawl that begins on
+    /// this one.
     unnamed: Option<String>,
 }
 
@@ -74,7 +75,8 @@ impl Http {
         Self { transport, defaults: default_headers(user_agent), unnamed }
     }
 
-    /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is returned.
+    /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is
+    /// returned.
     async fn send(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let granted = clock::now();
         let may_repeat = context.may_repeat;
@@ -90,8 +92,8 @@ impl Http {
         }
         // A request that the server may have processed is not repeated, whoever is at fault.
         let may_go_again = |exchange: &Exchange| may_repeat || exchange.started().is_none();
-        // If a kept-alive connection died before answering, or while the request waited at the gate, it is sent once more
-        // under the same permit, which passes the gate again.
+        // If a kept-alive connection died before answering, or while the request waited at the gate, it is sent once
+        // more under the same permit, which passes the gate again.
         if response.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered() && may_go_again(exchange))
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
@@ -241,7 +243,8 @@ impl Fetch for Http {
     }
 }
 
-/// Waits for a response no longer than `limit`, to which the wait at the gate does not count; `None` if there is none by then.
+/// Waits for a response no longer than `limit`, to which the wait at the gate does not count; `None` if there is none
+/// by then.
 async fn in_time<T>(limit: Duration, exchange: &Exchange, round_trip: impl Future<Output = T>) -> Option<T> {
     let mut round_trip = pin!(round_trip);
     let mut due = exchange.due();
@@ -259,8 +262,8 @@ async fn in_time<T>(limit: Duration, exchange: &Exchange, round_trip: impl Futur
     }
 }
 
-/// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one that brings
-/// its own `Cookie` header gets no others.
+/// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one that
+/// brings its own `Cookie` header gets no others.
 fn take_in_cookies(request: &Request, session: &Session, proxy: Option<&Proxy>, headers: &HeaderMap) -> bool {
     let have_changed = session.take_in(&request.url, proxy.map(Proxy::id), headers);
     have_changed && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(COOKIE.as_str()))

@@ -1,5 +1,5 @@
-//! ItemFiles: lets a page wait until its files have ended, and gives each item what became of its own. Knows no permits, no
-//! network and no disk: it asks `PendingFiles`, and the engine.
+//! ItemFiles: lets a page wait until its files have ended, and gives each item what became of its own. Knows no
+//! permits, no network and no disk: it asks `PendingFiles`, and the engine.
 
 use std::{future::Future, sync::Arc, time::SystemTime};
 
@@ -22,7 +22,8 @@ use crate::{
     stats::count::Count,
 };
 
-/// Asks the engine to queue the files that a page waits for. It needs no reply: `PendingFiles` is told how each file ends.
+/// Asks the engine to queue the files that a page waits for. It needs no reply: `PendingFiles` is told how each file
+/// ends.
 pub struct FilesAsked(pub Vec<Candidate>);
 
 impl Message for FilesAsked {
@@ -40,7 +41,8 @@ pub struct FilesContext {
 }
 
 impl FilesContext {
-    /// Lets a page wait for files, of its own or of another page, until `ended`. While it waits, it holds no place in flight.
+    /// Lets a page wait for files, of its own or of another page, until `ended`. While it waits, it holds no place in
+    /// flight.
     ///
     /// # Errors
     /// The page goes back: the crawl has ended.
@@ -141,8 +143,8 @@ async fn fetch<S: Spider>(
     let unknown = wanted.iter().zip(&joined).filter(|(_, asked)| asked.is_none()).map(|(wanted, _)| wanted.clone());
     let mut known = look_up(unknown.collect(), store.clone(), context).await?.into_iter();
     let (mut requests, mut counts, mut asked_for) = (Vec::new(), Vec::new(), Vec::with_capacity(files.len()));
-    // All requests are made before `PendingFiles` is asked for one. A user's identity may panic here; then no page must be
-    // left waiting for a file that is never requested.
+    // All requests are made before `PendingFiles` is asked for one. A user's identity may panic here; then no page must
+    // be left waiting for a file that is never requested.
     let prepared = wanted.iter().zip(joined).map(|(wanted, joined)| match joined {
         Some(asked) => Prepared::Asked(asked),
         None => match known.next().flatten() {

@@ -129,8 +129,8 @@ const MAILBOX: usize = 256;
 impl Fetcher {
     /// Starts the driver on this arbiter; it ends when the fetcher has stopped and the last request is done.
     pub fn new<S: Spider>(context: VisitContext<S>, fetched: Recipient<Fetched>) -> Self {
-        // Unbounded as a channel, bounded by its content: each grant holds a permit, and those are counted, and so are the
-        // failures that are being told of.
+        // Unbounded as a channel, bounded by its content: each grant holds a permit, and those are counted, and so are
+        // the failures that are being told of.
         let (inbox, grants) = mpsc::unbounded_channel();
         actix_rt::spawn(drive(Rc::new(context), grants, fetched));
         Self { inbox }

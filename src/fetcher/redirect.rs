@@ -59,7 +59,8 @@ pub struct Hop<'a> {
     pub to: &'a Url,
     /// Whether the answer changed the cookies that are sent.
     pub cookies_changed: bool,
-    /// The session of the pool that it was asked for in, if it was: the next request prefers it, whose cookies it may need.
+    /// The session of the pool that it was asked for in, if it was: the next request prefers it, whose cookies it may
+    /// need.
     pub pooled: Option<&'a str>,
 }
 
@@ -144,8 +145,8 @@ pub fn follow(
     Ok(next)
 }
 
-/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it was
-/// POST, as in browsers. A page that sends its readers on does so with GET.
+/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it
+/// was POST, as in browsers. A page that sends its readers on does so with GET.
 fn becomes_get(status: u16, method: &Method) -> bool {
     (matches!(status, 200..300 | 303) && *method != Method::HEAD)
         || (matches!(status, 301 | 302) && *method == Method::POST)

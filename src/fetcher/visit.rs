@@ -1,7 +1,7 @@
 //! Visit: one request, from its permit to its settled lease. Read this file first.
 //!
 //! ```text
-//! permit + lease → response (the permit ends with the last byte; a robots file's when the engine knows its Crawl-delay)
+//! permit + lease → response (the permit ends with the last byte; that of a robots file when its Crawl-delay is known)
 //!                → a redirect: its target is a request of its own (a page with a short refresh is one, too)
 //!                → a refusal: the domain cools
 //!                → else the reader of the request's kind (readers/); for a page:
@@ -52,8 +52,8 @@ pub struct Visit {
     pub counts: Vec<Count>,
     /// Why the spider stops the crawl, if it does.
     pub stop: Option<String>,
-    /// The permit of a robots file. The engine drops it when the file's `Crawl-delay` is in force: if it ended with the last
-    /// byte, another request could go to the domain while the file is parsed and reported.
+    /// The permit of a robots file. The engine drops it when the file's `Crawl-delay` is in force: if it ended with the
+    /// last byte, another request could go to the domain while the file is parsed and reported.
     pub permit: Option<Permit>,
     /// How long an unsent request has to wait for its session.
     pub session_rest: Option<Duration>,

@@ -1,5 +1,5 @@
-//! Index: what is known of the file of a URL: one small file each, replaced as a whole. So it takes no memory, several crawls
-//! may share a folder, and an entry that was lost costs one request.
+//! Index: what is known of the file of a URL: one small file each, replaced as a whole. So it takes no memory, several
+//! crawls may share a folder, and an entry that was lost costs one request.
 
 use std::{
     fs, io,

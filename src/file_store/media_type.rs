@@ -1,7 +1,7 @@
 //! MediaType: what a file is, by its first bytes and by what the server says. Knows no files and no network.
 
-/// How many first bytes are looked at: what the standard for browsers takes (mimesniff §5.2: 1,445 at most; the tags of tar
-/// end at 262).
+/// How many first bytes are looked at: what the standard for browsers takes (mimesniff §5.2: 1,445 at most; the tags of
+/// tar end at 262).
 pub const LOOKED_AT: usize = 512;
 
 /// A kind of file that its first bytes tell.
@@ -107,7 +107,8 @@ const ENDINGS: [(&str, &str); 42] = [
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx"),
 ];
 
-/// Returns the type of a file; `None` if nothing tells it. A type that the server says and the bytes contradict is none.
+/// Returns the type of a file; `None` if nothing tells it. A type that the server says and the bytes contradict is
+/// none.
 pub fn of(declared: Option<&str>, first: &[u8]) -> Option<String> {
     let declared = declared.filter(|declared| !matches!(*declared, "application/octet-stream" | "binary/octet-stream"));
     match (by_bytes(first), declared) {

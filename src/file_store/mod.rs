@@ -1,4 +1,5 @@
-//! FileStore: the folder of a crawl's files: whole files under safe names, and an index of what is there. Knows no requests.
+//! FileStore: the folder of a crawl's files: whole files under safe names, and an index of what is there. Knows no
+//! requests.
 //!
 //! ```text
 //! DIR/full/<sha256>.jpg   the files
@@ -62,8 +63,8 @@ struct Whole<'a> {
     extension: &'a str,
 }
 
-/// For so long a file is not asked for again in one run, whatever its settings say: several pages want it. A crawl may go on
-/// for months.
+/// For so long a file is not asked for again in one run, whatever its settings say: several pages want it. A crawl may
+/// go on for months.
 pub const A_RUN: Duration = Duration::from_secs(24 * 3_600);
 
 /// A larger file is known again by its size: to read it may take longer than a step has.
@@ -128,7 +129,8 @@ impl FileStore {
         let target = self.0.dir.join(&path);
         let may_have_name = match fs::symlink_metadata(&target) {
             Ok(at) if at.is_file() => {
-                // A path that does not say the content is of one URL: a newer version replaces its file, and no other's.
+                // A path that does not say the content is of one URL: a newer version replaces its file, and no
+                // other's.
                 let may_be_same = at.len() == size && (entry.is_some() || path.contains(hash));
                 if may_be_same && part::hash_of(&target)? == hash {
                     return Ok(path);
@@ -157,8 +159,9 @@ impl FileStore {
         }
     }
 
-    /// Gives a file another name than the one that is taken. A page may give its files any names and knows what is in them, so
-    /// the other ones may be those of folders; but the last it cannot know, and it is short enough for every file system.
+    /// Gives a file another name than the one that is taken. A page may give its files any names and knows what is in
+    /// them, so the other ones may be those of folders; but the last it cannot know, and it is short enough for every
+    /// file system.
     fn move_apart(&self, part: part::Part, path: &str, hash: &str) -> io::Result<String> {
         let mark = hash.get(..HASH_IN_NAME).unwrap_or(hash);
         let apart = name::apart(path, mark);

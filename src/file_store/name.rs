@@ -1,5 +1,5 @@
-//! Name: the path of a file in its folder, made of what a page or a server says. It never leaves the folder, and is a name on
-//! every common file system. Knows no files.
+//! Name: the path of a file in its folder, made of what a page or a server says. It never leaves the folder, and is a
+//! name on every common file system. Knows no files.
 
 use percent_encoding::percent_decode_str;
 
@@ -114,8 +114,8 @@ fn shortened(name: &str) -> String {
     format!("{}{ending}", with_hash(stem.get(..end).unwrap_or_default(), name))
 }
 
-/// Tells whether a sign may be in a name everywhere: no control, nothing that Windows refuses, and nothing that turns the
-/// reading direction or has no width, with which `exe.gpj` looks like `jpg.exe`.
+/// Tells whether a sign may be in a name everywhere: no control, nothing that Windows refuses, and nothing that turns
+/// the reading direction or has no width, with which `exe.gpj` looks like `jpg.exe`.
 fn is_plain(sign: char) -> bool {
     let is_invisible = matches!(sign, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     !sign.is_control() && !is_invisible && !matches!(sign, '<' | '>' | ':' | '"' | '|' | '?' | '*')

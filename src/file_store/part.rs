@@ -25,8 +25,8 @@ pub struct Part {
     is_placed: bool,
 }
 
-/// So much is written before the disk is waited for: a disk of a few MiB a second takes it well within the time that a step off
-/// the network's threads has, and the last step has no more left.
+/// So much is written before the disk is waited for: a disk of a few MiB a second takes it well within the time that a
+/// step off the network's threads has, and the last step has no more left.
 const SYNC_EVERY: u64 = 32 << 20;
 
 impl Part {
@@ -94,8 +94,8 @@ pub fn remove_abandoned(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells whether nobody writes a file any more, by the answer to a request for its lock. Without locks nobody knows: then only
-/// an old one is nobody's.
+/// Tells whether nobody writes a file any more, by the answer to a request for its lock. Without locks nobody knows:
+/// then only an old one is nobody's.
 fn is_abandoned(locked: &Result<(), TryLockError>, unchanged_for: Duration) -> bool {
     match locked {
         Ok(()) => true,

@@ -1,5 +1,5 @@
-//! FileWriter: takes the bytes of one file as they come: decodes, measures, checks its type, writes. Blocks, so it works off
-//! the network's threads; knows no network.
+//! FileWriter: takes the bytes of one file as they come: decodes, measures, checks its type, writes. Blocks, so it
+//! works off the network's threads; knows no network.
 
 use std::{
     io::{self, Write},

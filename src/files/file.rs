@@ -10,9 +10,9 @@ use crate::extract::FromText;
 /// A file of an item or a page: its URL, and after the download where it is.
 ///
 /// As a field of an item it is filled in before the item goes to the pipelines; see
-/// [`Crawler::files_of`](crate::Crawler::files_of). In JSON it has the names that it has in Scrapy: `url`, `path`, `checksum`
-/// and `status`; beside them `size`, `type` and `error`. All of them are always there, so that a table has the same columns
-/// whether a file came or not.
+/// [`Crawler::files_of`](crate::Crawler::files_of). In JSON it has the names that it has in Scrapy: `url`, `path`,
+/// `checksum` and `status`; beside them `size`, `type` and `error`. All of them are always there, so that a table has
+/// the same columns whether a file came or not.
 ///
 /// ```
 /// use actix_crawler::files::{File, FileStatus};
@@ -92,8 +92,8 @@ impl File {
         }
     }
 
-    /// Sets its path in the folder of files: `manuals/7.pdf`. What could lead out of the folder, or is no name on some system,
-    /// is replaced; if another file has the name already, a part of the checksum is added to it.
+    /// Sets its path in the folder of files: `manuals/7.pdf`. What could lead out of the folder, or is no name on some
+    /// system, is replaced; if another file has the name already, a part of the checksum is added to it.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

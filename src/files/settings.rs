@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, text::durations};
 
-/// Where the files of a crawl go, what they are called, and which are wanted; the table `[files]` of a file of settings.
+/// Where the files of a crawl go, what they are called, and which are wanted; the table `[files]` of a file of
+/// settings.
 ///
 /// ```
 /// use actix_crawler::{files::Files, prelude::*};
@@ -21,29 +22,30 @@ use crate::{error::Error, text::durations};
 pub struct Files {
     /// The folder. Without one no file is downloaded, and a page that asks for one fails.
     pub dir: Option<PathBuf>,
-    /// The path of a file in the folder, unless it is [named](super::File::named). `full/{hash}{ext}` by default: a file has
-    /// the name of its content, so the same one from two URLs is there once. `{hash}` is its SHA-256, `{ext}` its ending with
-    /// the dot, by its type or else its URL, `{host}` the host of its URL, and `{name}` the last part of the URL's path
-    /// without its ending.
+    /// The path of a file in the folder, unless it is [named](super::File::named). `full/{hash}{ext}` by default: a
+    /// file has the name of its content, so the same one from two URLs is there once. `{hash}` is its SHA-256, `{ext}`
+    /// its ending with the dot, by its type or else its URL, `{host}` the host of its URL, and `{name}` the last part
+    /// of the URL's path without its ending.
     pub name: String,
     /// The most bytes of one file; 1 GiB by default, as in Scrapy. A larger one fails.
     pub max_size: u64,
-    /// The types of files that are wanted, such as `image/*` or `application/pdf`; all if there are none. The type of a file
-    /// is what its first bytes say, or else what the server says; others fail.
+    /// The types of files that are wanted, such as `image/*` or `application/pdf`; all if there are none. The type of a
+    /// file is what its first bytes say, or else what the server says; others fail.
     pub types: Vec<String>,
-    /// How long a file that is there is not asked for again; 90 days by default, as in Scrapy. After that it is requested with
-    /// its ETag and its date, so that the server need not send it if it is the same. 0 asks in every run, and in one that
-    /// goes on for longer each day.
+    /// How long a file that is there is not asked for again; 90 days by default, as in Scrapy. After that it is
+    /// requested with its ETag and its date, so that the server need not send it if it is the same. 0 asks in every
+    /// run, and in one that goes on for longer each day.
     #[serde(with = "durations")]
     pub expires: Duration,
-    /// The longest that one download may take; an hour by default. The time-out of a whole page would cut large files off,
-    /// and the lowest rate of a body holds in any case. A file also fails if its domain asks for a longer wait than this.
+    /// The longest that one download may take; an hour by default. The time-out of a whole page would cut large files
+    /// off, and the lowest rate of a body holds in any case. A file also fails if its domain asks for a longer wait
+    /// than this.
     #[serde(with = "durations")]
     pub max_time: Duration,
     /// The most files of one page; 10,000 by default, the most links that are read. The page fails beyond.
     pub max_per_page: usize,
-    /// The most pages that wait for their files, with their items in memory, before no further page is requested; 1,000 by
-    /// default.
+    /// The most pages that wait for their files, with their items in memory, before no further page is requested; 1,000
+    /// by default.
     pub max_waiting_pages: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Color: a CSS colour as `<input type=color>` sends it, in eight bits of sRGB (HTML §4.10.5.1.14, CSS Color 4). Knows no
-//! form.
+//! Color: a CSS colour as `<input type=color>` sends it, in eight bits of sRGB (HTML §4.10.5.1.14, CSS Color 4). Knows
+//! no form.
 
 use cssparser::{
     ParseError, Parser,
@@ -15,9 +15,9 @@ use super::{
 
 /// Returns a colour as `#rrggbb`, without its opacity; black if it is none.
 ///
-/// Known are the colours by number and by name, those of the system, such as `Canvas`, and the functions `rgb`, `hsl`, `hwb`,
-/// `lab`, `lch`, `oklab`, `oklch` and `color`. `color-mix()` and colours relative to others are black in Chromium too. So is
-/// what the attributes `alpha` and `colorspace` ask for: it sends neither.
+/// Known are the colours by number and by name, those of the system, such as `Canvas`, and the functions `rgb`, `hsl`,
+/// `hwb`, `lab`, `lch`, `oklab`, `oklch` and `color`. `color-mix()` and colours relative to others are black in
+/// Chromium too. So is what the attributes `alpha` and `colorspace` ask for: it sends neither.
 pub(super) fn as_hex(text: &str) -> String {
     let [red, green, blue] = parse(text).unwrap_or_default();
     format!("#{red:02x}{green:02x}{blue:02x}")

@@ -1,5 +1,5 @@
-//! ColorPart: one part of a CSS colour: a number, a percentage, an angle, or a calculation with them (CSS Values 4 §10). Knows no
-//! colours.
+//! ColorPart: one part of a CSS colour: a number, a percentage, an angle, or a calculation with them (CSS Values 4
+//! §10). Knows no colours.
 
 use cssparser::{ParseError, Parser, Token, match_ignore_ascii_case};
 

@@ -1,5 +1,5 @@
-//! Control: the inputs, selects, text areas and buttons of a form with their values, and what can be chosen in them. Knows
-//! no page, and not how a form is sent.
+//! Control: the inputs, selects, text areas and buttons of a form with their values, and what can be chosen in them.
+//! Knows no page, and not how a form is sent.
 
 use super::{
     file::FormFile,

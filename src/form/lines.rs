@@ -7,8 +7,8 @@ pub(super) fn with_line_feeds(text: &str) -> String {
 
 /// Breaks lines so that none has more than `columns` characters (HTML §4.10.11, "textarea wrapping transformation").
 ///
-/// The standard leaves open where. As in browsers, a line ends after a space or a hyphen, and spaces at its end do not count;
-/// a word that is too long is broken.
+/// The standard leaves open where. As in browsers, a line ends after a space or a hyphen, and spaces at its end do not
+/// count; a word that is too long is broken.
 pub(super) fn wrapped(text: &str, columns: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / columns.max(1));
     for (nth, line) in text.split('\n').enumerate() {

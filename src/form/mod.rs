@@ -2,8 +2,9 @@
 //! and ignores `required` and `pattern`; use [`Form::add`], [`Form::enable`] and [`Form::remove`] for what a script
 //! would do.
 //!
-//! Where the standard leaves something to the look of a page, a request is that of no browser in particular: `wrap=hard` breaks
-//! lines by the count of characters, which browsers do by their width, and the colours of the system are Chromium's on Linux.
+//! Where the standard leaves something to the look of a page, a request is that of no browser in particular:
+//! `wrap=hard` breaks lines by the count of characters, which browsers do by their width, and the colours of the system
+//! are Chromium's on Linux.
 
 mod color;
 mod color_part;

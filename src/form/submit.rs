@@ -1,4 +1,5 @@
-//! Submit: makes the request of a filled form (HTML §4.10.22.3, "form submission algorithm"). Knows no values of controls.
+//! Submit: makes the request of a filled form (HTML §4.10.22.3, "form submission algorithm"). Knows no values of
+//! controls.
 
 use std::collections::HashSet;
 

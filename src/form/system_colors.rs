@@ -1,4 +1,5 @@
-//! SystemColors: the colours of the system (CSS Color 4 §6.2, Appendix A), as Chromium has them on Linux without a theme.
+//! SystemColors: the colours of the system (CSS Color 4 §6.2, Appendix A), as Chromium has them on Linux without a
+//! theme.
 
 /// Returns a colour by its name, in eight bits of sRGB.
 pub(super) fn system_color(name: &str) -> Option<[u8; 3]> {

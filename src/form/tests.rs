@@ -48,8 +48,8 @@ fn accepted_charsets_may_be_separated_by_commas_as_in_browsers() {
     }
 }
 
-/// A form that an end tag around it closes, or that stands in a table, owns the controls up to its own end tag, and no further
-/// (HTML §13.2.6.1 and §13.2.6.4.7, the "form element pointer"). Chromium sends the same.
+/// A form that an end tag around it closes, or that stands in a table, owns the controls up to its own end tag, and no
+/// further (HTML §13.2.6.1 and §13.2.6.4.7, the "form element pointer"). Chromium sends the same.
 #[test]
 fn a_form_owns_what_the_parser_gives_it_wherever_that_stands() {
     for (html, expected) in [
@@ -73,8 +73,8 @@ fn a_form_owns_what_the_parser_gives_it_wherever_that_stands() {
     }
 }
 
-/// HTML §3.2.6.4: a number has no direction of its own, and a telephone number never one of what is around. Chromium sends
-/// the same.
+/// HTML §3.2.6.4: a number has no direction of its own, and a telephone number never one of what is around. Chromium
+/// sends the same.
 #[test]
 fn a_direction_is_that_of_the_text_where_it_is_asked_for() {
     let input = |attributes: &str| format!("<form dir=rtl><input {attributes} dirname=d name=n></form>");

@@ -68,8 +68,8 @@ impl Candidate {
         brought
     }
 
-    /// Makes candidates of the links on a page, one link deeper; what was asked for by HEAD, and is asked for in another way then, is
-    /// where it was. Skips those in the cache: most links of most pages.
+    /// Makes candidates of the links on a page, one link deeper; what was asked for by HEAD, and is asked for in
+    /// another way then, is where it was. Skips those in the cache: most links of most pages.
     pub fn found_on(
         page: &Request,
         mut links: Vec<Request>,

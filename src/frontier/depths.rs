@@ -73,8 +73,8 @@ impl Depths {
 
     /// Restores what an earlier process stored, and collects from now on what a later one needs.
     ///
-    /// What waits in the queue was stored there with the depth at which it was found. It may be nearer by a page that was
-    /// settled later, so the depths of pages are passed on to the targets of their links.
+    /// What waits in the queue was stored there with the depth at which it was found. It may be nearer by a page that
+    /// was settled later, so the depths of pages are passed on to the targets of their links.
     pub fn resume(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         let Some(max_depth) = self.max_depth else { return };
         let mut with_links = Vec::new();
@@ -175,8 +175,8 @@ impl Depths {
         }
     }
 
-    /// Records a path to a URL that was taken in before. An earlier process may have queued it at a larger depth, and then
-    /// nothing but this path tells a later one how near it is.
+    /// Records a path to a URL that was taken in before. An earlier process may have queued it at a larger depth, and
+    /// then nothing but this path tells a later one how near it is.
     pub fn found_again(&mut self, fingerprint: Fingerprint, depth: u32) {
         let is_news =
             self.max_depth.is_some_and(|max_depth| depth < max_depth) && !self.pages.contains_key(&fingerprint);
@@ -334,8 +334,8 @@ mod tests {
     }
 
     proptest! {
-        /// Visits the pages of a random graph with two seeds in a random order, independent of their depths. Processes end
-        /// between the visits, and leave what they stored and the queue.
+        /// Visits the pages of a random graph with two seeds in a random order, independent of their depths. Processes
+        /// end between the visits, and leave what they stored and the queue.
         #[test]
         fn what_is_taken_does_not_depend_on_the_order_of_answers_nor_on_restarts(
             links in prop::collection::vec((0..URLS, 0..URLS), 0..40),

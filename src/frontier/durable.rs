@@ -61,8 +61,8 @@ pub trait Durable {
     /// Commits everything done since the last commit together with the checkpoint, atomically.
     fn commit(&mut self, checkpoint: Checkpoint, now: Instant);
 
-    /// Requests a [`StoreNews::Stored`] for when everything done so far is stored and survives the end of this process. It
-    /// follows the next commit.
+    /// Requests a [`StoreNews::Stored`] for when everything done so far is stored and survives the end of this process.
+    /// It follows the next commit.
     fn acknowledge(&mut self) -> Ticket;
 
     /// Stores the history of a domain with the next commit.
@@ -78,16 +78,16 @@ pub trait Durable {
     /// are too deep for a crawl that is resumed may then depend on the order of answers.
     fn remember_depth(&mut self, _fingerprint: Fingerprint, _known: Option<KnownDepth>) {}
 
-    /// Keeps the last visit of a page with the next commit. By default it is not kept: the page is then new in a crawl that
-    /// is resumed.
+    /// Keeps the last visit of a page with the next commit. By default it is not kept: the page is then new in a crawl
+    /// that is resumed.
     fn remember_visit(&mut self, _fingerprint: Fingerprint, _visit: PageVisit) {}
 
     /// Keeps the robots file of an origin (`https://example.org`) with the next commit. `fetched_at_ms` is in
     /// milliseconds since 1970. The default keeps nothing.
     fn remember_robots(&mut self, _origin: &str, _body: &[u8], _fetched_at_ms: u64) {}
 
-    /// Looks for the robots file of an origin; the result is [`StoreNews::Robots`] with this ticket. `None`, the default, if
-    /// no file is kept.
+    /// Looks for the robots file of an origin; the result is [`StoreNews::Robots`] with this ticket. `None`, the
+    /// default, if no file is kept.
     fn robots(&mut self, _origin: &str) -> Option<Ticket> {
         None
     }
@@ -285,7 +285,8 @@ pub struct CoolingHistory {
     pub status: Option<u16>,
     /// How many in a row.
     pub consecutive: u32,
-    /// How many in a row make the domain be given up; 0, in a state of an older version, for as many as the last cause allows.
+    /// How many in a row make the domain be given up; 0, in a state of an older version, for as many as the last cause
+    /// allows.
     #[serde(default)]
     pub limit: u32,
 }

@@ -1,4 +1,5 @@
-//! KnownDepth: what is stored of how far a URL is from a seed, so that a later process can bring it nearer. Knows no store.
+//! KnownDepth: what is stored of how far a URL is from a seed, so that a later process can bring it nearer. Knows no
+//! store.
 
 use crate::{identity::Fingerprint, request::Request};
 

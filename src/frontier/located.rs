@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use crate::request::Request;
 
-/// The most waiting requests of a domain that are looked at for one: they take some milliseconds, and the scheduler does
-/// nothing else meanwhile.
+/// The most waiting requests of a domain that are looked at for one: they take some milliseconds, and the scheduler
+/// does nothing else meanwhile.
 pub const MAX_LOOKED_AT: usize = 100_000;
 
 /// Where a request is.

@@ -36,7 +36,8 @@ pub use self::{
 };
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
-/// The queue of each domain, ordered by [`Request::rank`] and then by age; delayed retries; the set of seen requests; leases.
+/// The queue of each domain, ordered by [`Request::rank`] and then by age; delayed retries; the set of seen requests;
+/// leases.
 ///
 /// The laws, which [`laws::check`] tests:
 /// 1. every admitted request is leased in time, by rank and then by age;
@@ -135,8 +136,8 @@ pub trait Frontier: Send {
         true
     }
 
-    /// Tells whether requests may be sent to a domain now: this process owns it, and is not about to give it to another.
-    /// The default is [`Frontier::holds`].
+    /// Tells whether requests may be sent to a domain now: this process owns it, and is not about to give it to
+    /// another. The default is [`Frontier::holds`].
     fn may_ask(&self, domain: &Domain) -> bool {
         self.holds(domain)
     }
@@ -144,8 +145,8 @@ pub trait Frontier: Send {
     /// Returns how many requests are on lease.
     fn leased(&self) -> u64;
 
-    /// Looks for a request of a domain, on lease or waiting, among at most [`MAX_LOOKED_AT`] of them. Only an explanation
-    /// asks. The default looks at none.
+    /// Looks for a request of a domain, on lease or waiting, among at most [`MAX_LOOKED_AT`] of them. Only an
+    /// explanation asks. The default looks at none.
     fn locate(&self, domain: &Domain, _is_it: &dyn Fn(&Request) -> bool) -> Located {
         Located::NotFound { not_looked_at: self.queued_of(domain) }
     }
@@ -256,7 +257,8 @@ pub enum Left {
     Coming,
 }
 
-/// A request on loan, as the store hands it out; the scheduler makes a guard of it, which gives it back when it is dropped.
+/// A request on loan, as the store hands it out; the scheduler makes a guard of it, which gives it back when it is
+/// dropped.
 ///
 /// ```
 /// use std::time::Instant;

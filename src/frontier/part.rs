@@ -1,10 +1,12 @@
-//! Part: the share of a crawl that a domain belongs to. Machines that share a crawl divide it by parts. Knows no machine.
+//! Part: the share of a crawl that a domain belongs to. Machines that share a crawl divide it by parts. Knows no
+//! machine.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::domain::Domain;
 
-/// One of 1,024 parts of a crawl, by a hash of the domain's name: so every machine knows the part of a domain by itself.
+/// One of 1,024 parts of a crawl, by a hash of the domain's name: so every machine knows the part of a domain by
+/// itself.
 ///
 /// ```
 /// use actix_crawler::{Domain, frontier::part::Part};

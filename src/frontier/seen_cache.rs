@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{identity::Fingerprint, recrawl::Recrawl};
 
-/// A table of fingerprints with one writer and many readers, without locks. Each fingerprint has its place in one set; a
-/// new one replaces that of its set which was noted longest ago.
+/// A table of fingerprints with one writer and many readers, without locks. Each fingerprint has its place in one set;
+/// a new one replaces that of its set which was noted longest ago.
 #[derive(Debug)]
 pub struct SeenCache(Box<[Set]>);
 
@@ -44,7 +44,8 @@ impl SeenCache {
     pub fn note(&self, fingerprint: Fingerprint) {
         let (first, second) = fingerprint.halves();
         let Some(Set(slots)) = self.set(first) else { return };
-        // Takes the first place, and each moves to the next up to where it stood itself. A reader may miss one meanwhile.
+        // Takes the first place, and each moves to the next up to where it stood itself. A reader may miss one
+        // meanwhile.
         let mut moved = (first ^ second, second);
         for slot in slots {
             let before = (slot.mixed.load(Relaxed), slot.second.load(Relaxed));

@@ -1,4 +1,5 @@
-//! Shared: what a frontier that several machines share tells its crawl, and is told. Knows no store and no other machine.
+//! Shared: what a frontier that several machines share tells its crawl, and is told. Knows no store and no other
+//! machine.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub trait Shared {
     /// Returns the parts of which requests are on lease.
     fn lent(&self) -> PartSet;
 
-    /// Gives up parts with the next commit. Loans of them end. `asked` tells their next owner when their domains were last asked; those of
-    /// a part of which nothing is said count as asked just now.
+    /// Gives up parts with the next commit. Loans of them end. `asked` tells their next owner when their domains were
+    /// last asked; those of a part of which nothing is said count as asked just now.
     fn let_go(&mut self, parts: &PartSet, asked: Vec<LastAsked>);
 
     /// Takes the next requests that other machines have sent here.
@@ -48,8 +49,8 @@ pub trait Shared {
     /// Ends requests of [`Shared::arrived`] with the next commit: they were admitted, or are not wanted.
     fn settled(&mut self, arrived: &[ArrivedId]);
 
-    /// Says whether the parts of this machine should be another's, as long as there is one that does not say so too: it cannot send
-    /// requests for a fault of its own, or is about to leave.
+    /// Says whether the parts of this machine should be another's, as long as there is one that does not say so too: it
+    /// cannot send requests for a fault of its own, or is about to leave.
     fn set_unfit(&mut self, is_unfit: bool);
 
     /// Says whether anything is left to do on this machine. The crawl ends when nothing is left on any.

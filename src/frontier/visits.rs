@@ -1,4 +1,5 @@
-//! Visits: what pages were like when they were last fetched, and which of them are due again. Knows no clock and no store.
+//! Visits: what pages were like when they were last fetched, and which of them are due again. Knows no clock and no
+//! store.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,8 @@ const BEFORE: u32 = 0;
 /// It waits to be fetched, or is being fetched.
 const WAITING: u32 = u32::MAX;
 
-/// The most pages whose visits are known, about 140 MB; a few more would double the table. Others are new each time that
-/// they are found again.
+/// The most pages whose visits are known, about 140 MB; a few more would double the table. Others are new each time
+/// that they are found again.
 pub const MAX_KNOWN: usize = 1_800_000;
 
 /// What is known of a page that was admitted before.
@@ -62,8 +63,8 @@ impl Visits {
         Self { adaptive: recrawl.adaptive.clone(), by_lastmod: recrawl.by_lastmod, ..Self::default() }
     }
 
-    /// Judges a page, by the date that a sitemap gives it (it is `unchanged_for` so long), or else by its last visit. `None`
-    /// if neither is known.
+    /// Judges a page, by the date that a sitemap gives it (it is `unchanged_for` so long), or else by its last visit.
+    /// `None` if neither is known.
     pub fn judge(
         &mut self,
         frontier: &dyn Frontier,
@@ -232,8 +233,8 @@ mod tests {
         assert_eq!(judge_later(&recrawl(true), 7 * HOUR, None), None);
     }
 
-    /// Regression: a page that waited longer than its interval was queued again by each link to it, and was due again as soon
-    /// as it was fetched.
+    /// Regression: a page that waited longer than its interval was queued again by each link to it, and was due again
+    /// as soon as it was fetched.
     #[test]
     fn a_page_that_waits_is_not_due_and_its_interval_begins_when_it_is_fetched() {
         let (mut visits, began) = (Visits::new(&recrawl(false)), Instant::now());

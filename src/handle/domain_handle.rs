@@ -11,11 +11,11 @@ use crate::{
 
 /// Controls what a running crawl does at some of its domains: [`CrawlHandle::domain`] gives it.
 ///
-/// Each call returns when the crawl has taken it up, and is an error only if the crawl has ended or no domain can have the
-/// name: with the default [`DomainKey`](crate::politeness::DomainKey) that is so of `www.example.org`, which has the limits of
-/// `example.org`. What is said later holds, whichever of the patterns it was said of, and leaves all else as it is: a spacing
-/// for `*` changes no rate and no robots policy of a domain that has its own. It ends with the crawl: a crawl that is resumed from
-/// its state has the settings that it was given.
+/// Each call returns when the crawl has taken it up, and is an error only if the crawl has ended or no domain can have
+/// the name: with the default [`DomainKey`](crate::politeness::DomainKey) that is so of `www.example.org`, which has
+/// the limits of `example.org`. What is said later holds, whichever of the patterns it was said of, and leaves all else
+/// as it is: a spacing for `*` changes no rate and no robots policy of a domain that has its own. It ends with the
+/// crawl: a crawl that is resumed from its state has the settings that it was given.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,16 +47,16 @@ pub struct DomainHandle {
 }
 
 impl CrawlHandle {
-    /// Returns the handle of a domain as the report names it, by default the registrable one (`example.org`); with a star it
-    /// is that of all that end in it (`*.example.org`, which includes `example.org`).
+    /// Returns the handle of a domain as the report names it, by default the registrable one (`example.org`); with a
+    /// star it is that of all that end in it (`*.example.org`, which includes `example.org`).
     pub fn domain(&self, name: impl Into<String>) -> DomainHandle {
         DomainHandle { crawl: self.clone(), pattern: name.into() }
     }
 }
 
 impl DomainHandle {
-    /// Sends no more requests there until [`DomainHandle::resume`]: within milliseconds only those in flight are left, and
-    /// end as usual. What waits stays queued, also for a crawl that would end otherwise.
+    /// Sends no more requests there until [`DomainHandle::resume`]: within milliseconds only those in flight are left,
+    /// and end as usual. What waits stays queued, also for a crawl that would end otherwise.
     ///
     /// # Errors
     /// The crawl has ended, no domain can have the name, or more than 10,000 domains or 100 patterns are held.
@@ -64,8 +64,8 @@ impl DomainHandle {
         self.hold(Some(Hold::Paused)).await
     }
 
-    /// Sends requests there again. What a cancellation has dropped by then stays dropped, and counts as seen. A long queue is
-    /// dropped in steps, a million requests in four seconds: what is left of it then is fetched.
+    /// Sends requests there again. What a cancellation has dropped by then stays dropped, and counts as seen. A long
+    /// queue is dropped in steps, a million requests in four seconds: what is left of it then is fetched.
     ///
     /// # Errors
     /// As [`DomainHandle::pause`].
@@ -82,11 +82,12 @@ impl DomainHandle {
         self.hold(Some(Hold::Cancelled)).await
     }
 
-    /// Changes the rate there, as [`Crawler::rate`](crate::Crawler::rate) sets it for all domains. Earlier starts count.
+    /// Changes the rate there, as [`Crawler::rate`](crate::Crawler::rate) sets it for all domains. Earlier starts
+    /// count.
     ///
     /// # Errors
-    /// The crawl has ended, no domain can have the name, the rate's window is longer than a day, or more than 10,000 domains have
-    /// settings of their own.
+    /// The crawl has ended, no domain can have the name, the rate's window is longer than a day, or more than 10,000
+    /// domains have settings of their own.
     pub async fn set_rate(&self, rate: Rate) -> Result<()> {
         self.crawl.change(Change::Rate(Some(self.pattern.clone()), rate)).await
     }

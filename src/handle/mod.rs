@@ -87,8 +87,8 @@ impl CrawlHandle {
         Self { scheduler, ending, seed_maker, streams, questions, submissions, item, sessions }
     }
 
-    /// Adds a seed, whose host is in the scope from now on, and tells what became of it. `Ok` means that this is stored:
-    /// with [`Crawler::state`](crate::Crawler::state) the seed is not lost any more if the process is killed.
+    /// Adds a seed, whose host is in the scope from now on, and tells what became of it. `Ok` means that this is
+    /// stored: with [`Crawler::state`](crate::Crawler::state) the seed is not lost any more if the process is killed.
     ///
     /// # Errors
     /// The text is not a URL that can be crawled, the crawl has ended, or its state can no longer be written. In the
@@ -143,8 +143,8 @@ impl CrawlHandle {
         self.candidate(request)
     }
 
-    /// Grants no more permits until [`CrawlHandle::resume`]; requests in flight end as usual. For some domains only, see
-    /// [`CrawlHandle::domain`].
+    /// Grants no more permits until [`CrawlHandle::resume`]; requests in flight end as usual. For some domains only,
+    /// see [`CrawlHandle::domain`].
     ///
     /// # Errors
     /// The crawl has ended.
@@ -152,7 +152,8 @@ impl CrawlHandle {
         self.ask(Control::Pause).await
     }
 
-    /// Grants permits again; domains that were paused by themselves stay so, and so does a crawl that all of its machines have paused.
+    /// Grants permits again; domains that were paused by themselves stay so, and so does a crawl that all of its
+    /// machines have paused.
     ///
     /// # Errors
     /// The crawl has ended.
@@ -168,9 +169,9 @@ impl CrawlHandle {
         self.ask_or_recall(GetProgress, |report| Progress::from(&report.stats)).await
     }
 
-    /// Returns the first URL that failed for each reason, such as `status/404` or `parse`, with what was wrong: what a service
-    /// shows beside [`CrawlHandle::progress`], also when the crawl has ended. [`CrawlHandle::failures`] lists the latest, and
-    /// [`CrawlHandle::explain`] says where one URL stands.
+    /// Returns the first URL that failed for each reason, such as `status/404` or `parse`, with what was wrong: what a
+    /// service shows beside [`CrawlHandle::progress`], also when the crawl has ended. [`CrawlHandle::failures`] lists
+    /// the latest, and [`CrawlHandle::explain`] says where one URL stands.
     ///
     /// # Errors
     /// None today.
@@ -178,10 +179,10 @@ impl CrawlHandle {
         self.ask_or_recall(GetFirstFailures, |report| report.stats.first_failures.clone()).await
     }
 
-    /// Returns the latest failures of this process, at most so many, the last one first; also when the crawl has ended. The
-    /// latest [`MAX_FAILURES_LISTED`](crate::stats::MAX_FAILURES_LISTED) are remembered. All of them, those of earlier
-    /// processes too, are in the [crawl log](crate::Crawler::log); [`CrawlHandle::events`] tells of each as it happens, and
-    /// [`Spider::failed`](crate::Spider::failed) makes items of them.
+    /// Returns the latest failures of this process, at most so many, the last one first; also when the crawl has ended.
+    /// The latest [`MAX_FAILURES_LISTED`](crate::stats::MAX_FAILURES_LISTED) are remembered. All of them, those of
+    /// earlier processes too, are in the [crawl log](crate::Crawler::log); [`CrawlHandle::events`] tells of each as it
+    /// happens, and [`Spider::failed`](crate::Spider::failed) makes items of them.
     ///
     /// # Errors
     /// None today.
@@ -195,8 +196,8 @@ impl CrawlHandle {
         }
     }
 
-    /// Returns all stats, with the evidence of up to 100,000 domains, also when the crawl has ended. Up to 20 MB are copied,
-    /// so use [`CrawlHandle::progress`] for polling.
+    /// Returns all stats, with the evidence of up to 100,000 domains, also when the crawl has ended. Up to 20 MB are
+    /// copied, so use [`CrawlHandle::progress`] for polling.
     ///
     /// # Errors
     /// None today.
@@ -212,9 +213,9 @@ impl CrawlHandle {
         let _ = self.ask(Control::Stop).await;
     }
 
-    /// Ends the crawl as [`CrawlHandle::stop`] does, and as [`CrawlHandle::abort`] if it has not ended after this time; a day
-    /// at the most. Returns the report, a second after that time at the latest. The time runs also if this future is
-    /// dropped.
+    /// Ends the crawl as [`CrawlHandle::stop`] does, and as [`CrawlHandle::abort`] if it has not ended after this time;
+    /// a day at the most. Returns the report, a second after that time at the latest. The time runs also if this future
+    /// is dropped.
     ///
     /// ```
     /// use std::time::Duration;
@@ -252,9 +253,10 @@ impl CrawlHandle {
         let _ = self.ask(Control::Close).await;
     }
 
-    /// Cancels the crawl: it ends within a second, also if it is closing already. With a state no URL is lost: the same crawl
-    /// goes on from there, and fetches the pages again that were in flight. A pipeline, the log or a state that does not
-    /// close in that time is abandoned, and so is a frontier of your own that blocks; the report's `complaints` mention each.
+    /// Cancels the crawl: it ends within a second, also if it is closing already. With a state no URL is lost: the same
+    /// crawl goes on from there, and fetches the pages again that were in flight. A pipeline, the log or a state that
+    /// does not close in that time is abandoned, and so is a frontier of your own that blocks; the report's
+    /// `complaints` mention each.
     pub async fn abort(&self) {
         self.ending.tell_to_end();
         self.ending.publish_within(ABORT_WITHIN);
@@ -276,8 +278,8 @@ impl CrawlHandle {
         self.ending.reported().await.ok_or(Error::Ended)
     }
 
-    /// Returns the sessions of the crawl, to look at them and to save them; `None` where it keeps no cookies. They are there
-    /// after its end, too.
+    /// Returns the sessions of the crawl, to look at them and to save them; `None` where it keeps no cookies. They are
+    /// there after its end, too.
     pub fn sessions(&self) -> Option<&SessionPool> {
         self.sessions.as_ref()
     }

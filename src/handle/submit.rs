@@ -14,12 +14,13 @@ use crate::{
 };
 
 impl CrawlHandle {
-    /// Adds a request as a seed, and waits for its page: for its items, which the pipelines get too, or for why there are
-    /// none. Redirects and retries lie between, under the permits of their domains, and so does the time that it waits in
-    /// the queue; give it a [`priority`](Request::priority) to go first. Its links are followed as those of any page are.
+    /// Adds a request as a seed, and waits for its page: for its items, which the pipelines get too, or for why there
+    /// are none. Redirects and retries lie between, under the permits of their domains, and so does the time that it
+    /// waits in the queue; give it a [`priority`](Request::priority) to go first. Its links are followed as those of
+    /// any page are.
     ///
-    /// Dropping the future stops the waiting only: the page is fetched all the same. At most 10,000 pages are waited for at
-    /// once, and further callers wait for a place.
+    /// Dropping the future stops the waiting only: the page is fetched all the same. At most 10,000 pages are waited
+    /// for at once, and further callers wait for a place.
     ///
     /// ```
     /// use actix_crawler::{Scope, outcome::DropReason, handle::Submitted, prelude::*};
@@ -44,8 +45,8 @@ impl CrawlHandle {
     /// ```
     ///
     /// # Errors
-    /// The spider's items are of another type, the crawl has ended before the page has, or another process has taken over its
-    /// domain, which ends the crawl there; or as [`CrawlHandle::request`].
+    /// The spider's items are of another type, the crawl has ended before the page has, or another process has taken
+    /// over its domain, which ends the crawl there; or as [`CrawlHandle::request`].
     pub async fn submit<I: Send + Sync + 'static>(&self, mut request: Request) -> Result<Submitted<I>> {
         let submissions = self.submissions.clone().downcast::<Submissions<I>>().map_err(|_| {
             let (given, asked) = (self.item, std::any::type_name::<I>());

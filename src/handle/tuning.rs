@@ -32,8 +32,8 @@ use crate::{
 /// # }).unwrap();
 /// ```
 impl CrawlHandle {
-    /// Changes the rate of domains without settings of their own: see [`Crawler::rate`](crate::Crawler::rate). A domain that
-    /// has just been quiet may wait once as if it had been asked now.
+    /// Changes the rate of domains without settings of their own: see [`Crawler::rate`](crate::Crawler::rate). A domain
+    /// that has just been quiet may wait once as if it had been asked now.
     ///
     /// # Errors
     /// The crawl has ended, or the rate's window is longer than a day.
@@ -50,8 +50,8 @@ impl CrawlHandle {
         self.change(Change::Spacing(None, spacing)).await
     }
 
-    /// Changes the most requests in flight at each domain without settings of its own; 0 is read as 1. Those in flight end
-    /// as usual.
+    /// Changes the most requests in flight at each domain without settings of its own; 0 is read as 1. Those in flight
+    /// end as usual.
     ///
     /// # Errors
     /// The crawl has ended.
@@ -75,9 +75,10 @@ impl CrawlHandle {
         self.ask(GetScope).await.map(|scope| *scope)
     }
 
-    /// Changes the scope, with its limits on pages and requests. What waits is dropped when its turn comes if it is outside
-    /// now, and counts as seen. What was outside where it was found is judged anew when it is found or seeded again, and what was
-    /// too deep at once; what was dropped at its turn stays dropped. The hosts of seeds still belong to it.
+    /// Changes the scope, with its limits on pages and requests. What waits is dropped when its turn comes if it is
+    /// outside now, and counts as seen. What was outside where it was found is judged anew when it is found or seeded
+    /// again, and what was too deep at once; what was dropped at its turn stays dropped. The hosts of seeds still
+    /// belong to it.
     ///
     /// # Errors
     /// The crawl has ended, the new scope canonicalizes URLs in another way, or it names what no URL can have.

@@ -12,9 +12,9 @@ use crate::{
 };
 
 impl CrawlHandle {
-    /// Returns what happens from now on, as a stream of typed events. A crawl that ended before has one event left: how it
-    /// ended. To see a crawl from its beginning, start it with [`stay_open`](crate::Crawler::stay_open) and without seeds,
-    /// and seed it when the stream is there.
+    /// Returns what happens from now on, as a stream of typed events. A crawl that ended before has one event left: how
+    /// it ended. To see a crawl from its beginning, start it with [`stay_open`](crate::Crawler::stay_open) and without
+    /// seeds, and seed it when the stream is there.
     ///
     /// The crawl never waits for a reader: see [`CrawlEvents`]. Each caller gets a stream of its own.
     ///
@@ -43,12 +43,14 @@ impl CrawlHandle {
 
     /// Tells where a page stands and why: it waits, and for what, is in flight, has ended, and how, or was never found.
     /// `url` is the page's as a link would have it; a `GET` without a body is meant. The crawl's own
-    /// [`Identity`](crate::identity::Identity) and [`best_first`](crate::Crawler::best_first) are called for it, as for a seed.
+    /// [`Identity`](crate::identity::Identity) and [`best_first`](crate::Crawler::best_first) are called for it, as for
+    /// a seed.
     ///
-    /// How pages ended is remembered for the last 65,536 of this process, how they failed in earlier runs of its state for as many, and what was dropped where it was found for the first
-    /// million. What waits is looked at up to 100,000 requests of its domain in memory, and with a state up to the few
-    /// thousand that are in memory. The scheduler takes some milliseconds for a long queue, so do not ask for every page:
-    /// [`CrawlHandle::events`] tells of all.
+    /// How pages ended is remembered for the last 65,536 of this process, how they failed in earlier runs of its state
+    /// for as many, and what was dropped where it was found for the first million. What waits is looked at up to
+    /// 100,000 requests of its domain in memory, and with a state up to the few thousand that are in memory. The
+    /// scheduler takes some milliseconds for a long queue, so do not ask for every page: [`CrawlHandle::events`] tells
+    /// of all.
     ///
     /// # Errors
     /// The text is not a URL that can be crawled, the crawl has ended (its log, or

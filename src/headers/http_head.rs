@@ -1,4 +1,5 @@
-//! HttpHead: the head of an HTTP message as an archive keeps it, as bytes. Knows just enough of it for an index and for a body.
+//! HttpHead: the head of an HTTP message as an archive keeps it, as bytes. Knows just enough of it for an index and for
+//! a body.
 
 use std::io::{self, BufRead, Read};
 

@@ -25,8 +25,8 @@ const SECRET_WORDS: [&str; 21] = [
     "xsrf",
 ];
 
-/// Words that mean a secret only as a whole part of a name, as in `KC-API-SIGN`; within other words they mean nothing, as
-/// in `X-Design`.
+/// Words that mean a secret only as a whole part of a name, as in `KC-API-SIGN`; within other words they mean nothing,
+/// as in `X-Design`.
 const SECRET_PARTS: [&str; 15] = [
     "pass", "pw", "pwd", "pin", "otp", "totp", "mfa", "2fa", "sid", "sig", "sign", "dpop", "wsse", "ticket", "consumer",
 ];
@@ -34,10 +34,10 @@ const SECRET_PARTS: [&str; 15] = [
 /// The end of a part that means a secret: `Ocp-Apim-Subscription-Key`, `AccessKey`.
 const SECRET_END: &str = "key";
 
-/// Tells whether a header belongs to one origin, so that it never goes to another (RFC 9110 §15.4): those
-/// of HTTP itself (`Authorization`, `Cookie`, `Proxy-Authorization`), those whose name looks like a secret
-/// (`X-Api-Key`, `X-Auth-Token`, `X-CSRF-Token`, …), and `Host`, which names a site of its server. One too many does less
-/// harm than one too few.
+/// Tells whether a header belongs to one origin, so that it never goes to another (RFC 9110 §15.4): those of HTTP
+/// itself (`Authorization`, `Cookie`, `Proxy-Authorization`), those whose name looks like a secret (`X-Api-Key`,
+/// `X-Auth-Token`, `X-CSRF-Token`, …), and `Host`, which names a site of its server. One too many does less harm than
+/// one too few.
 pub fn belongs_to_origin(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let is_secret = |part: &str| SECRET_PARTS.contains(&part) || part.ends_with(SECRET_END);

@@ -1,5 +1,5 @@
-//! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the public
-//! face: it may change with any version.
+//! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the
+//! public face: it may change with any version.
 
 #[cfg(feature = "cookies")]
 mod cookie_jar;
@@ -113,8 +113,8 @@ impl QuietDomains {
     }
 }
 
-/// Our transport with nothing above it, under permits of an unlimited gate. It asks without any politeness, and therefore
-/// only this machine.
+/// Our transport with nothing above it, under permits of an unlimited gate. It asks without any politeness, and
+/// therefore only this machine.
 pub struct LocalFetch {
     fetch: Box<dyn Fetch>,
     grants: Grants,

@@ -64,7 +64,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
         self
     }
 
-    /// Sets how many jobs of one tenant there may be, so that one cannot take the room of all; as many as of all by default.
+    /// Sets how many jobs of one tenant there may be, so that one cannot take the room of all; as many as of all by
+    /// default.
     pub fn max_jobs_per_tenant(mut self, jobs: usize) -> Self {
         self.bounds.of_tenant = jobs;
         self
@@ -88,8 +89,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
         let runner = JobRunner::new(jobs, run::crawls(crawler), self.max_running, events);
         let (failed, waiting) = std::sync::mpsc::sync_channel(1);
         let serve = move || {
-            // Large folders are deleted one after the other. Made here, since the caller may be within a runtime, where none
-            // may be dropped.
+            // Large folders are deleted one after the other. Made here, since the caller may be within a runtime, where
+            // none may be dropped.
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = match runtime.enable_time().max_blocking_threads(1).build() {
                 Ok(runtime) => runtime,

@@ -220,7 +220,8 @@ impl JobsFolder {
         Ok(())
     }
 
-    /// Removes a job. Returns its folder under another name, which is to be deleted; a kill leaves that for the next opening.
+    /// Removes a job. Returns its folder under another name, which is to be deleted; a kill leaves that for the next
+    /// opening.
     ///
     /// # Errors
     /// It cannot be renamed, and the job is there as before.

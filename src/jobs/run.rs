@@ -1,4 +1,5 @@
-//! Run: one run of a job's crawl, from the start of its thread to its end, as it is reported to the runner. Knows no other jobs.
+//! Run: one run of a job's crawl, from the start of its thread to its end, as it is reported to the runner. Knows no
+//! other jobs.
 
 use std::{
     collections::BTreeMap,
@@ -29,8 +30,8 @@ use crate::{
     transport::open_files,
 };
 
-/// Makes the crawl of a job and runs it to its end, on the thread that calls it. The function is told when it has begun, or
-/// why it could not.
+/// Makes the crawl of a job and runs it to its end, on the thread that calls it. The function is told when it has
+/// begun, or why it could not.
 pub(super) type Crawls<P> = dyn Fn(&Job<P>, Box<dyn FnOnce(Result<CrawlHandle>)>) + Send + Sync;
 
 /// What happens in a run, in this order. `AtRest` comes in any case, and `Ended` before it.
@@ -54,7 +55,8 @@ const FIRST_NUMBERS: Duration = Duration::from_secs(1);
 /// The longest time between.
 const MAX_BETWEEN_NUMBERS: Duration = Duration::from_secs(60);
 
-/// How long a crawl may take to tell its numbers; one whose own thread is blocked tells none. It takes a microsecond else.
+/// How long a crawl may take to tell its numbers; one whose own thread is blocked tells none. It takes a microsecond
+/// else.
 const MAX_ASKING: Duration = Duration::from_millis(500);
 
 /// Returns what makes crawls of jobs with a function of the user's own.

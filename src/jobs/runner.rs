@@ -1,4 +1,5 @@
-//! JobRunner: which jobs run, from their beginning to their end, on a thread of its own. Does not know what a job crawls.
+//! JobRunner: which jobs run, from their beginning to their end, on a thread of its own. Does not know what a job
+//! crawls.
 
 use std::{
     mem::take,
@@ -323,8 +324,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobRunner<
         Ok(())
     }
 
-    /// Begins no more jobs, and stops the crawls. Returns what comes when nothing runs any more, a second after this time
-    /// at the latest, with how many were stopped. One that is just beginning is ended as soon as it has begun.
+    /// Begins no more jobs, and stops the crawls. Returns what comes when nothing runs any more, a second after this
+    /// time at the latest, with how many were stopped. One that is just beginning is ended as soon as it has begun.
     pub fn close(&mut self, time: Duration) -> impl Future<Output = usize> + use<P> {
         self.is_closing = true;
         let (mut rests, mut stopped) = (Vec::new(), 0);

@@ -1,4 +1,5 @@
-//! Job and JobStatus: what a job was asked for, and how far it is. Plain data, which is also a job's file. Knows no crawl.
+//! Job and JobStatus: what a job was asked for, and how far it is. Plain data, which is also a job's file. Knows no
+//! crawl.
 
 use std::{
     collections::BTreeMap,
@@ -57,13 +58,14 @@ impl<P> Job<P> {
         &self.params
     }
 
-    /// Returns the folder of its files, which is removed with it. [`Jobs::file`](super::Jobs::file) gives each of them away; what
-    /// its crawl needs to go on, such as cookies, is not there.
+    /// Returns the folder of its files, which is removed with it. [`Jobs::file`](super::Jobs::file) gives each of them
+    /// away; what its crawl needs to go on, such as cookies, is not there.
     pub fn folder(&self) -> &Path {
         &self.files
     }
 
-    /// Returns the path of a file in its folder. The name is the program's own: one of the parameters could lead elsewhere.
+    /// Returns the path of a file in its folder. The name is the program's own: one of the parameters could lead
+    /// elsewhere.
     pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.files.join(name)
     }
@@ -74,8 +76,8 @@ pub(super) fn files_of(job: &Path) -> PathBuf {
     job.join("files")
 }
 
-/// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end: those of this struct,
-/// and in place of `progress` those of [`Progress`]:
+/// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end: those of
+/// this struct, and in place of `progress` those of [`Progress`]:
 ///
 /// ```json
 /// {
@@ -100,8 +102,8 @@ pub(super) fn files_of(job: &Path) -> PathBuf {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobStatus<P> {
-    /// Its id: when it was given in milliseconds since 1970, or one more than the id before if that is not less. So later jobs have
-    /// larger ids, and each is exact in JSON, also for JavaScript.
+    /// Its id: when it was given in milliseconds since 1970, or one more than the id before if that is not less. So
+    /// later jobs have larger ids, and each is exact in JSON, also for JavaScript.
     pub id: u64,
     /// Whose it is.
     pub tenant: String,
@@ -119,7 +121,8 @@ pub struct JobStatus<P> {
     pub ended: Option<SystemTime>,
     /// Why it failed, ended before all that it had found, or cannot begin yet.
     pub why: Option<String>,
-    /// Its numbers, of all its runs together. After a kill they may lack up to a minute of the run before, until it goes on.
+    /// Its numbers, of all its runs together. After a kill they may lack up to a minute of the run before, until it
+    /// goes on.
     #[serde(flatten)]
     pub progress: Progress,
     /// The first URL that failed for each reason, in this process or that in which it ended.

@@ -6,7 +6,8 @@ use hashbrown::HashSet;
 #[derive(Default)]
 pub(super) struct Hosts {
     of_seeds: HashSet<String>,
-    /// Those that the seeds redirect to. A later run asks no seed again, so a request says for itself that its host is one.
+    /// Those that the seeds redirect to. A later run asks no seed again, so a request says for itself that its host is
+    /// one.
     learned: HashSet<String>,
 }
 

@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::BrokenLink;
 
-/// The links of a check, as many as there is memory for: of the others, the oldest are forgotten first, since a link that
-/// nobody follows is never known to be fine.
+/// The links of a check, as many as there is memory for: of the others, the oldest are forgotten first, since a link
+/// that nobody follows is never known to be fine.
 pub(super) struct Links {
     targets: HashMap<Arc<str>, Target>,
     /// Those of the targets, in the order in which they were found.

@@ -22,15 +22,15 @@ use crate::{
     spider::{Parsed, Spider},
 };
 
-/// Checks the links of sites: of each that is broken, every page that has it is an item, also pages that are read after it has
-/// failed.
+/// Checks the links of sites: of each that is broken, every page that has it is an item, also pages that are read after
+/// it has failed.
 ///
-/// It follows the links of pages on the hosts of its seeds, and of those that the seeds redirect to. Links to other hosts
-/// are checked too where the scope lets them, as by `within(Within::Any)`; what is there is not followed. A URL is
-/// requested once, however many pages link to it.
+/// It follows the links of pages on the hosts of its seeds, and of those that the seeds redirect to. Links to other
+/// hosts are checked too where the scope lets them, as by `within(Within::Any)`; what is there is not followed. A URL
+/// is requested once, however many pages link to it.
 ///
-/// Broken is what fails for good, with all attempts: a status that is no success, a host that is not there, redirects in a circle.
-/// What a robots file disallows or a middleware leaves out is not checked, and not broken.
+/// Broken is what fails for good, with all attempts: a status that is no success, a host that is not there, redirects
+/// in a circle. What a robots file disallows or a middleware leaves out is not checked, and not broken.
 ///
 /// ```
 /// use actix_crawler::{LinkChecker, Within, prelude::*, testing::Site};
@@ -51,10 +51,11 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Memory is needed for the links that are not known to be fine, and a little for those that are: by default for a million of each
-/// at the most, some 400 MB ([`LinkChecker::remember`]). Of those beyond the oldest are forgotten, also such as the scope does not
-/// let through, and counted as `spider/links_not_remembered`. If one of them is broken, only the page is named that was the first
-/// to have it. So it is in a crawl that goes on from its state, for the links of earlier runs.
+/// Memory is needed for the links that are not known to be fine, and a little for those that are: by default for a
+/// million of each at the most, some 400 MB ([`LinkChecker::remember`]). Of those beyond the oldest are forgotten, also
+/// such as the scope does not let through, and counted as `spider/links_not_remembered`. If one of them is broken, only
+/// the page is named that was the first to have it. So it is in a crawl that goes on from its state, for the links of
+/// earlier runs.
 pub struct LinkChecker {
     seeds: Vec<Request>,
     hosts: Mutex<Hosts>,
@@ -104,16 +105,17 @@ impl LinkChecker {
         Ok(Self { seeds, hosts, links, identity, head_elsewhere: false })
     }
 
-    /// Asks for links to other hosts by HEAD, so that they send no body: what is there is not read anyway. A server that refuses the
-    /// method (405 or 501) is asked again by GET. Not so by default, since some servers answer HEAD otherwise than GET.
+    /// Asks for links to other hosts by HEAD, so that they send no body: what is there is not read anyway. A server
+    /// that refuses the method (405 or 501) is asked again by GET. Not so by default, since some servers answer HEAD
+    /// otherwise than GET.
     #[must_use]
     pub fn head_elsewhere(mut self) -> Self {
         self.head_elsewhere = true;
         self
     }
 
-    /// Sets the most links that are remembered at once; a million by default. Each may need 320 bytes with its pages, and those
-    /// with URLs that are longer than usual count as several.
+    /// Sets the most links that are remembered at once; a million by default. Each may need 320 bytes with its pages,
+    /// and those with URLs that are longer than usual count as several.
     #[must_use]
     pub fn remember(mut self, links: usize) -> Self {
         self.links = Mutex::new(Links::new(links));
@@ -132,8 +134,8 @@ impl LinkChecker {
         locked(&self.identity).clone()
     }
 
-    /// Returns the requests of a page's links, each with what a later run needs to know of it; `None` where they are not
-    /// followed.
+    /// Returns the requests of a page's links, each with what a later run needs to know of it; `None` where they are
+    /// not followed.
     fn followed(&self, page: &Response) -> Option<Vec<Request>> {
         let mut hosts = self.hosts();
         let (request, host) = (page.request(), page.url().host_str()?);

@@ -9,8 +9,8 @@ use crate::{outcome::FetchError, request::Request};
 
 /// A [`Middleware`](super::Middleware) whose hooks are async; what is said there holds here too.
 ///
-/// Its futures run on the network's threads and need not be `Send`. They must not block: what computes for long or blocks
-/// is a [`Middleware`](super::Middleware).
+/// Its futures run on the network's threads and need not be `Send`. They must not block: what computes for long or
+/// blocks is a [`Middleware`](super::Middleware).
 ///
 /// ```
 /// use actix_crawler::{middleware::{AsyncMiddleware, Attempt, Refuse}, prelude::*};

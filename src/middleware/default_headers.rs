@@ -19,8 +19,8 @@ use crate::{
 /// Headers for every request, and for those to one origin, whose value then holds. A request's own header of the same
 /// name is kept.
 ///
-/// Headers for every request go to every origin that the crawl comes to. So a `Host`, and one that looks like a
-/// secret by its name, as `Authorization`, `Cookie` and `X-Api-Key` do, is refused there: it belongs to its origin, with
+/// Headers for every request go to every origin that the crawl comes to. So a `Host`, and one that looks like a secret
+/// by its name, as `Authorization`, `Cookie` and `X-Api-Key` do, is refused there: it belongs to its origin, with
 /// [`DefaultHeaders::header_for`].
 ///
 /// ```

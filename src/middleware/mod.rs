@@ -1,5 +1,5 @@
-//! Middleware: a user's code around each request: before it is sent, when its answer has come, when there is none. Knows
-//! no permits and no network; the layer `fetcher/layers/middleware.rs` calls it.
+//! Middleware: a user's code around each request: before it is sent, when its answer has come, when there is none.
+//! Knows no permits and no network; the layer `fetcher/layers/middleware.rs` calls it.
 
 mod asynchronous;
 mod default_headers;
@@ -63,30 +63,31 @@ pub trait Middleware: Send + Sync + 'static {
     /// Returns the name under which it is counted.
     fn name(&self) -> &'static str;
 
-    /// Is called before the request is written, on each attempt, when its permit has been granted. It may change headers,
-    /// proxy and body, and the path and query of the URL; a URL of another origin fails the page. The changes hold for
-    /// this attempt only. Redirects, robots files, sitemaps and files of items are requests of
-    /// their own and come here too.
+    /// Is called before the request is written, on each attempt, when its permit has been granted. It may change
+    /// headers, proxy and body, and the path and query of the URL; a URL of another origin fails the page. The changes
+    /// hold for this attempt only. Redirects, robots files, sitemaps and files of items are requests of their own and
+    /// come here too.
     ///
     /// # Errors
-    /// The request is not to be sent: its URL is dropped as `middleware/refused`. A robots file that is refused counts as
-    /// one that could not be had.
+    /// The request is not to be sent: its URL is dropped as `middleware/refused`. A robots file that is refused counts
+    /// as one that could not be had.
     fn before(&self, request: &mut Request, attempt: &Attempt) -> Result<(), Refuse> {
         let _ = (request, attempt);
         Ok(())
     }
 
-    /// Is called when the whole response has come, before the spider sees it; also for redirects and error statuses. Of a
-    /// refusal that the domain rests for already, such as a 429, only [`Decision::Cool`] and [`Decision::RefuseSession`] have an
-    /// effect, on the domain and on the session. Robots files and
-    /// sitemaps do not come here.
+    /// Is called when the whole response has come, before the spider sees it; also for redirects and error statuses. Of
+    /// a refusal that the domain rests for already, such as a 429, only [`Decision::Cool`] and
+    /// [`Decision::RefuseSession`] have an effect, on the domain and on the session. Robots files and sitemaps do not
+    /// come here.
     fn after(&self, request: &Request, received: &Received, attempt: &Attempt) -> Decision {
         let _ = (request, received, attempt);
         Decision::Pass
     }
 
     /// Is called when no whole response came. [`Decision::Pass`] leaves it to the crawl's
-    /// [`Retry`](crate::retry::Retry). Robots files and sitemaps do not come here, nor does what a fault of this machine holds up.
+    /// [`Retry`](crate::retry::Retry). Robots files and sitemaps do not come here, nor does what a fault of this
+    /// machine holds up.
     fn failed(&self, request: &Request, error: &FetchError, attempt: &Attempt) -> Decision {
         let _ = (request, error, attempt);
         Decision::Pass
@@ -162,17 +163,17 @@ pub enum Decision {
         /// Why.
         why: String,
     },
-    /// The whole domain is left alone for this time, by all crawls and clients that share its conduct, and the request is
-    /// made again after it, as with [`Decision::Retry`]. Requests that are under way go on.
+    /// The whole domain is left alone for this time, by all crawls and clients that share its conduct, and the request
+    /// is made again after it, as with [`Decision::Retry`]. Requests that are under way go on.
     Cool {
         /// How long.
         rest: Duration,
         /// Why.
         why: String,
     },
-    /// The session is refused, for this reason: it rests or is logged in again, and the request is made again, in another
-    /// where there is one; see [`sessions`](crate::sessions). As with [`Decision::Retry`], which it is where no cookies are
-    /// kept, that counts as an attempt.
+    /// The session is refused, for this reason: it rests or is logged in again, and the request is made again, in
+    /// another where there is one; see [`sessions`](crate::sessions). As with [`Decision::Retry`], which it is where no
+    /// cookies are kept, that counts as an attempt.
     RefuseSession(String),
 }
 

@@ -10,8 +10,8 @@ use crate::{
     request::Request,
 };
 
-/// Finds answers that refuse without saying so. The domain then rests, for everyone who asks it, and the page is asked for
-/// again; see [`Decision::Cool`].
+/// Finds answers that refuse without saying so. The domain then rests, for everyone who asks it, and the page is asked
+/// for again; see [`Decision::Cool`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,7 +34,8 @@ pub struct SoftBlock {
 /// How long a domain rests by default: long enough for the usual window of a minute to pass.
 const DEFAULT_REST: Duration = Duration::from_secs(120);
 
-/// The most of a page's text that patterns are looked for in: a page that blocks is small, and says so at its beginning.
+/// The most of a page's text that patterns are looked for in: a page that blocks is small, and says so at its
+/// beginning.
 const MAX_SEARCHED: usize = 64 << 10;
 
 impl Default for SoftBlock {

@@ -30,8 +30,8 @@ pub enum FetchError {
     /// The proxy failed, rather than the site.
     #[error("{0}")]
     Proxy(String),
-    /// The TLS handshake failed for what one side found wrong with the other, such as its certificate. A connection that
-    /// broke meanwhile is [`FetchError::Truncated`].
+    /// The TLS handshake failed for what one side found wrong with the other, such as its certificate. A connection
+    /// that broke meanwhile is [`FetchError::Truncated`].
     #[error("{0}")]
     Tls(String),
     /// A time-out.

@@ -1,5 +1,5 @@
-//! LocalFault: what is wrong with this machine when a request cannot be sent. Does not know whose fault a failure is where
-//! that is open: see `suspicion`.
+//! LocalFault: what is wrong with this machine when a request cannot be sent. Does not know whose fault a failure is
+//! where that is open: see `suspicion`.
 
 use std::{fmt, io, io::ErrorKind};
 
@@ -26,8 +26,8 @@ pub enum LocalFault {
     Ports,
     /// No network can be reached (`ENETUNREACH`, `ENETDOWN`).
     Network,
-    /// No host can be reached (`EHOSTUNREACH`, or `EACCES`, `EPERM` and `EINVAL` of `connect`, for several domains in a row),
-    /// as where the gateway is down, or a firewall or a route of this machine forbids all.
+    /// No host can be reached (`EHOSTUNREACH`, or `EACCES`, `EPERM` and `EINVAL` of `connect`, for several domains in a
+    /// row), as where the gateway is down, or a firewall or a route of this machine forbids all.
     Hosts,
     /// No name server answers: none does whatever is asked, or `EAI_AGAIN` or `SERVFAIL` comes for several domains in a
     /// row.
@@ -59,8 +59,9 @@ impl LocalFault {
         of_errno(error.raw_os_error()?)
     }
 
-    /// Returns the fault that an error of connecting is, or may be. What a firewall or a `prohibit` route of this machine
-    /// forbids fails with `EACCES` or `EPERM` (connect(2)), and what a `blackhole` route swallows with `EINVAL`.
+    /// Returns the fault that an error of connecting is, or may be. What a firewall or a `prohibit` route of this
+    /// machine forbids fails with `EACCES` or `EPERM` (connect(2)), and what a `blackhole` route swallows with
+    /// `EINVAL`.
     pub(crate) fn of_connecting(error: &io::Error) -> Option<Self> {
         let is_forbidden = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput);
         Self::of(error).or(is_forbidden.then_some(Self::Hosts))

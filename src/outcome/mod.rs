@@ -98,8 +98,8 @@ pub enum Outcome {
     },
     /// The request was not sent: its domain cools, or the crawl is stopping.
     Unsent,
-    /// This machine cannot send it, or lost its network before the answer came: the request waits, and its retry budget is
-    /// untouched.
+    /// This machine cannot send it, or lost its network before the answer came: the request waits, and its retry budget
+    /// is untouched.
     Local(LocalFault, String),
 }
 

@@ -23,9 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The shared state of a domain: one conduct for all threads and tenants.
 ///
-/// Whoever grants plans with it ([`Tenancy::grant`]), and a request passes it at the moment of writing: so the law holds
-/// at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one (see
-/// `tests/face.rs`).
+/// Whoever grants plans with it ([`Tenancy::grant`]), and a request passes it at the moment of writing: so the law
+/// holds at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one
+/// (see `tests/face.rs`).
 pub(crate) struct Gate {
     domain: Domain,
     /// Until when anybody may be asked; the same for all gates of a registry.
@@ -177,8 +177,8 @@ impl Tenancy {
     /// Grants a permit that is due at or before `horizon`.
     ///
     /// # Errors
-    /// The term has lapsed, the domain is paused, the law refuses, or another tenant goes first; the refusal says when to ask
-    /// again.
+    /// The term has lapsed, the domain is paused, the law refuses, or another tenant goes first; the refusal says when
+    /// to ask again.
     pub(crate) fn grant(self: &Arc<Self>, now: Instant, horizon: Instant) -> Result<Permit, Refusal> {
         self.gate.check_term(now)?;
         if self.is_paused() {
@@ -209,8 +209,9 @@ impl Tenancy {
         self.gate.lock().conduct.forecast(ahead, now)
     }
 
-    /// Leaves the domain alone for `rest`, for all tenants: a middleware found that the answer to a request of `started`
-    /// refuses it. It is called when the permit has ended, so a request that was granted meanwhile waits at the gate.
+    /// Leaves the domain alone for `rest`, for all tenants: a middleware found that the answer to a request of
+    /// `started` refuses it. It is called when the permit has ended, so a request that was granted meanwhile waits at
+    /// the gate.
     pub(crate) fn rest(&self, started: Instant, now: Instant, why: CoolingCause, rest: Duration) -> Cooled {
         self.gate.lock().conduct.rest(started, now, why, rest, fastrand::f64())
     }

@@ -25,8 +25,8 @@ use crate::{
 
 /// Leave to send *one* request to one domain, at or after [`Permit::due`].
 ///
-/// It ends with the last byte of the response, that of a robots file when its `Crawl-delay` is in force: dropping it *is* the
-/// release, also on panic.
+/// It ends with the last byte of the response, that of a robots file when its `Crawl-delay` is in force: dropping it
+/// *is* the release, also on panic.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{error::Error, feed::Batch};
 
-/// Calls a function with up to `items` items together, which are acknowledged when it returns: for rows that are inserted in
-/// one transaction, for messages that are sent together.
+/// Calls a function with up to `items` items together, which are acknowledged when it returns: for rows that are
+/// inserted in one transaction, for messages that are sent together.
 ///
-/// A batch is given when it is full, when its first item has waited for `wait`, or when no more items come. The function
-/// runs on a thread of its own, so it may block. What it answers holds for all items of the batch; but if it refuses them
-/// ([`PipelineError::refused`]), each is given again, alone, so that only the bad one fails its page. So a function that
-/// refuses must have taken none of them, or take one a second time without harm. A batch fills only if enough items can be in
-/// flight: see [`Crawler::concurrency`](crate::Crawler::concurrency).
+/// A batch is given when it is full, when its first item has waited for `wait`, or when no more items come. The
+/// function runs on a thread of its own, so it may block. What it answers holds for all items of the batch; but if it
+/// refuses them ([`PipelineError::refused`]), each is given again, alone, so that only the bad one fails its page. So a
+/// function that refuses must have taken none of them, or take one a second time without harm. A batch fills only if
+/// enough items can be in flight: see [`Crawler::concurrency`](crate::Crawler::concurrency).
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};

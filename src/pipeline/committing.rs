@@ -1,5 +1,5 @@
-//! Committing: the actor of pipelines that commit what they hold together, and only then acknowledge it. Does not know where
-//! it is committed (`Commits`).
+//! Committing: the actor of pipelines that commit what they hold together, and only then acknowledge it. Does not know
+//! where it is committed (`Commits`).
 
 use std::{marker::PhantomData, mem};
 

@@ -11,8 +11,8 @@ use crate::{
     validation::{FieldCounts, Validate},
 };
 
-/// Writes each item as one CSV record (RFC 4180): a [`Feed`] that names its format. Fields within fields have columns of
-/// their own, as `price.amount`; the values of a list share one cell, separated by <code> | </code>.
+/// Writes each item as one CSV record (RFC 4180): a [`Feed`] that names its format. Fields within fields have columns
+/// of their own, as `price.amount`; the values of a list share one cell, separated by <code> | </code>.
 ///
 /// The columns are those of [`Csv::columns`], of the existing file, or of the first item, in this order of priority.
 /// Every cell is written in the column of its name. A missing field leaves its cell empty. A field without a column is
@@ -39,8 +39,8 @@ impl Csv {
         Self(Feed::to_path(path, Format::Csv))
     }
 
-    /// Appends to the file, creating it if necessary. An incomplete last record is cut off; one that has all its cells and no
-    /// line end, as another program may leave it, is kept.
+    /// Appends to the file, creating it if necessary. An incomplete last record is cut off; one that has all its cells
+    /// and no line end, as another program may leave it, is kept.
     pub fn append(path: impl Into<PathBuf>) -> Self {
         Self(Feed::to_path(path, Format::Csv).append())
     }

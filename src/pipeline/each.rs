@@ -7,7 +7,8 @@ use actix::{Actor, Context, Handler};
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
 use crate::error::Error;
 
-/// Calls a function with each item, which is acknowledged when the function returns. A panic in it fails the item's page.
+/// Calls a function with each item, which is acknowledged when the function returns. A panic in it fails the item's
+/// page.
 ///
 /// ```
 /// # use actix_crawler::prelude::*;

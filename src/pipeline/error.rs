@@ -21,12 +21,12 @@ pub enum PipelineError {
     /// The pipeline refuses this item. Its page counts as failed, and the crawl goes on.
     #[error("{0}")]
     Refused(String),
-    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine. A
-    /// reason that is fixed is also counted by itself: see [`PipelineError::dropped_as`].
+    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine.
+    /// A reason that is fixed is also counted by itself: see [`PipelineError::dropped_as`].
     #[error("{0}")]
     Dropped(Cow<'static, str>),
-    /// The item is not for this pipeline, as [`Feed::only`](crate::feed::Feed::only) says, and the pipeline has done nothing
-    /// with it. Item and page are fine; it is counted as `items/not_for_feed`.
+    /// The item is not for this pipeline, as [`Feed::only`](crate::feed::Feed::only) says, and the pipeline has done
+    /// nothing with it. Item and page are fine; it is counted as `items/not_for_feed`.
     #[error("it is not for this pipeline")]
     NotForThis,
     /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
@@ -77,7 +77,8 @@ impl PipelineError {
         Self::Dropped(Cow::Owned(why.to_string()))
     }
 
-    /// Leaves one item out, as [`PipelineError::dropped`] does, and also counts it by its reason: `items/dropped/<reason>`.
+    /// Leaves one item out, as [`PipelineError::dropped`] does, and also counts it by its reason:
+    /// `items/dropped/<reason>`.
     pub fn dropped_as(reason: &'static str) -> Self {
         Self::Dropped(Cow::Borrowed(reason))
     }

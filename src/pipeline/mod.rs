@@ -199,8 +199,8 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
     note = "`Steps` lead to a pipeline by `.to(…)`; without one, they are for `Crawler::steps`"
 )]
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
-    /// Checks that the output can be opened, and changes nothing of what is there. All outputs of a crawl are checked before the
-    /// first is started, so a crawl that cannot start has emptied none. By default it does nothing.
+    /// Checks that the output can be opened, and changes nothing of what is there. All outputs of a crawl are checked
+    /// before the first is started, so a crawl that cannot start has emptied none. By default it does nothing.
     ///
     /// # Errors
     /// As [`Pipeline::start`], as far as that can be known.
@@ -230,8 +230,8 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
         1
     }
 
-    /// Returns what counts the fields of the items for the report ([`Report::validation`](crate::Report::validation)), where the
-    /// pipeline writes them by their fields, as feeds do. `None` by default.
+    /// Returns what counts the fields of the items for the report ([`Report::validation`](crate::Report::validation)),
+    /// where the pipeline writes them by their fields, as feeds do. `None` by default.
     fn fields(&self) -> Option<Box<dyn Validate<I>>> {
         None
     }

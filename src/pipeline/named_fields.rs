@@ -1,5 +1,5 @@
-//! NamedFields: the fields that a feed writes by their names, and which of them an item had. Does not know where they are
-//! written.
+//! NamedFields: the fields that a feed writes by their names, and which of them an item had. Does not know where they
+//! are written.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -11,8 +11,8 @@ use crate::{
     report::Counted,
 };
 
-/// What the feeds of one crawl have found, each under its destination: one that replaces another after a panic goes on with
-/// what that has found.
+/// What the feeds of one crawl have found, each under its destination: one that replaces another after a panic goes on
+/// with what that has found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NamedFields(Arc<Mutex<Vec<Arc<OfFeed>>>>);
 

@@ -1,4 +1,5 @@
-//! Start: what a pipeline is told when it starts: on which arbiter, of which crawl, and whether its earlier output counts.
+//! Start: what a pipeline is told when it starts: on which arbiter, of which crawl, and whether its earlier output
+//! counts.
 
 use std::{
     path::{Path, PathBuf},
@@ -36,7 +37,8 @@ pub(crate) struct CrawlStart {
     pub has_state: bool,
     /// The name in its User-Agent.
     pub spider: Arc<str>,
-    /// The folder of its state, and the pipeline's place in it: its number, and behind steps those of the pipelines before it.
+    /// The folder of its state, and the pipeline's place in it: its number, and behind steps those of the pipelines
+    /// before it.
     pub state: Option<(PathBuf, String)>,
     /// The pipeline's folder for what it needs no longer than the crawl; the same in each of its starts.
     pub temporary: Temporary,

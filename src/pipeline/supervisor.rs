@@ -98,8 +98,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         checked.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was checked")))
     }
 
-    /// Starts the pipeline on its own arbiter. An item fails its page that is not acknowledged within `timeout` after it was sent,
-    /// or after those before it were.
+    /// Starts the pipeline on its own arbiter. An item fails its page that is not acknowledged within `timeout` after
+    /// it was sent, or after those before it were.
     ///
     /// # Errors
     /// The pipeline cannot be started.
@@ -169,8 +169,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         Err(self.restart_after(dead, &mut alone, PipelineError::Panicked).await)
     }
 
-    /// Restarts the pipeline after an item that is given up. Returns why the item is: another reason if its output cannot be
-    /// opened again. The next item finds out whether a restart that takes long has succeeded.
+    /// Restarts the pipeline after an item that is given up. Returns why the item is: another reason if its output
+    /// cannot be opened again. The next item finds out whether a restart that takes long has succeeded.
     async fn restart_after(
         &self,
         dead: u64,
@@ -213,8 +213,9 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         }
     }
 
-    /// Waits for the answer to an item. A pipeline that accepts one after the other, as several behind steps do, may need longer
-    /// than the time-out for all that it was sent: the time begins anew while items before this one are answered.
+    /// Waits for the answer to an item. A pipeline that accepts one after the other, as several behind steps do, may
+    /// need longer than the time-out for all that it was sent: the time begins anew while items before this one are
+    /// answered.
     async fn in_time<T>(
         &self,
         generation: u64,
@@ -278,7 +279,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         if let Some(reply) = self.send_end(&running).await {
             return reply;
         }
-        // It has died of an item that nobody waits for any more; what it had accepted before must be closed all the same.
+        // It has died of an item that nobody waits for any more; what it had accepted before must be closed all the
+        // same.
         self.restart(number, &mut *self.quarantine.lock().await).await?;
         let (_, running) = self.current();
         self.send_end(&running).await.unwrap_or(Err(PipelineError::Panicked))

@@ -178,8 +178,8 @@ impl Politeness {
         self.overrides.iter().find(|candidate| candidate.matches(domain))
     }
 
-    /// Changes what holds for all domains that a pattern matches, and nothing else of it: also the overrides of narrower
-    /// patterns. Its own override, if it is new, begins as what holds for it so far.
+    /// Changes what holds for all domains that a pattern matches, and nothing else of it: also the overrides of
+    /// narrower patterns. Its own override, if it is new, begins as what holds for it so far.
     pub(crate) fn change_override(&mut self, pattern: &str, change: impl Fn(&mut Override)) {
         self.overrides.iter_mut().filter(|given| covers(pattern, &given.domain)).for_each(&change);
         // Of patterns that share domains, one covers the other. So narrower ones that apply stand before the first that

@@ -9,8 +9,8 @@ use crate::error::Error;
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long what was sent may be unanswered by the other machine's network, and a connection idle before it is asked whether it is
-/// there: a server that vanished is noticed after that.
+/// How long what was sent may be unanswered by the other machine's network, and a connection idle before it is asked
+/// whether it is there: a server that vanished is noticed after that.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Where the password is, if the URL has none; libpq's name for it.

@@ -4,8 +4,8 @@ use std::{io, panic, thread};
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime of its own, whose tasks run while something is waited for. The threads of a crawl belong to runtimes, which do
-/// not let themselves be blocked by another, so each wait has a thread.
+/// A runtime of its own, whose tasks run while something is waited for. The threads of a crawl belong to runtimes,
+/// which do not let themselves be blocked by another, so each wait has a thread.
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {

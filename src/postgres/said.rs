@@ -4,9 +4,9 @@ use std::error::Error as _;
 
 use tokio_postgres::Error as SqlError;
 
-/// Tells whether the connection is lost, or the server takes none now: it shuts down, starts, is full of connections, is no
-/// longer the primary one, or has closed a connection that was idle for too long, within a transaction or not (PostgreSQL's
-/// documentation, appendix A). Such a server says so in answer to the next statement.
+/// Tells whether the connection is lost, or the server takes none now: it shuts down, starts, is full of connections,
+/// is no longer the primary one, or has closed a connection that was idle for too long, within a transaction or not
+/// (PostgreSQL's documentation, appendix A). Such a server says so in answer to the next statement.
 pub(crate) fn is_unreachable(error: &SqlError) -> bool {
     error.code().is_none_or(|code| {
         let code = code.code();

@@ -31,17 +31,18 @@ pub struct Recrawl {
     #[serde(with = "durations::optional")]
     pub revisit_after: Option<Duration>,
     /// Whether the dates of sitemaps decide about seen URLs: one that is listed as modified after its last admission
-    /// counts as new, and one that is not is left out as `sitemap/unchanged`, whatever its age. A date without a time is
-    /// the whole day. Sitemaps themselves are read again in each run.
+    /// counts as new, and one that is not is left out as `sitemap/unchanged`, whatever its age. A date without a time
+    /// is the whole day. Sitemaps themselves are read again in each run.
     pub by_lastmod: bool,
     /// Finds out how often each page changes, and lets it be due accordingly when it is found again, in place of
     /// [`Recrawl::revisit_after`], which holds for URLs that brought no page. The last visits of 1.8 million pages are
-    /// remembered, with the state, if there is one. An interval begins when the page is fetched; that of a page which an
-    /// earlier run has fetched, when it was admitted.
+    /// remembered, with the state, if there is one. An interval begins when the page is fetched; that of a page which
+    /// an earlier run has fetched, when it was admitted.
     pub adaptive: Option<Adaptive>,
 }
 
-/// How often pages are fetched again: the interval of each page halves when it has changed, and doubles when it has not.
+/// How often pages are fetched again: the interval of each page halves when it has changed, and doubles when it has
+/// not.
 ///
 /// ```
 /// use std::time::Duration;

@@ -41,8 +41,8 @@ pub struct PageVersion {
 pub enum PageChange {
     /// The bodies are the same.
     None,
-    /// The bodies differ, and the texts nearly do not: at most three bits of their simhashes. A date, a counter or a token
-    /// has changed.
+    /// The bodies differ, and the texts nearly do not: at most three bits of their simhashes. A date, a counter or a
+    /// token has changed.
     Small,
     /// The texts differ.
     Large,

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-/// Text whose control characters are shown and not obeyed, as `\u{1b}`: a server could move the cursor of a terminal with
-/// them, hide text or change settings. Line ends and tabs stay.
+/// Text whose control characters are shown and not obeyed, as `\u{1b}`: a server could move the cursor of a terminal
+/// with them, hide text or change settings. Line ends and tabs stay.
 ///
 /// ```
 /// # use actix_crawler::report::Escaped;

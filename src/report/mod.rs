@@ -1,4 +1,5 @@
-//! Report: how a crawl ended, as data. As text it is a summary for people, without control characters that servers sent.
+//! Report: how a crawl ended, as data. As text it is a summary for people, without control characters that servers
+//! sent.
 
 pub(crate) mod escaped;
 pub(crate) mod numbers;
@@ -40,8 +41,8 @@ pub struct Report {
     pub complaints: Vec<String>,
     /// Warnings about settings, such as unchecked certificates, and about a cache that could not be written.
     pub warnings: Vec<String>,
-    /// Why the crawl failed: its state, its log, its recording or a pipeline's output could no longer be written, a pipeline
-    /// could not be closed at the end, or its own frontier, identity or domain key panicked.
+    /// Why the crawl failed: its state, its log, its recording or a pipeline's output could no longer be written, a
+    /// pipeline could not be closed at the end, or its own frontier, identity or domain key panicked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
@@ -135,9 +136,9 @@ impl Report {
         self.stats.ledger.failed
     }
 
-    /// Makes an error of a crawl that failed, so that a program can end with it: its output broke, its state could not be
-    /// written, or it finished without a single page, and URLs failed. A crawl that was stopped, or of which some pages
-    /// failed, is none.
+    /// Makes an error of a crawl that failed, so that a program can end with it: its output broke, its state could not
+    /// be written, or it finished without a single page, and URLs failed. A crawl that was stopped, or of which some
+    /// pages failed, is none.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;
@@ -179,7 +180,8 @@ mod tests {
     use super::*;
     use crate::stats::Ledger;
 
-    /// A crawl that was stopped after its first failure, with most of its URLs to come, once ended its program with an error.
+    /// A crawl that was stopped after its first failure, with most of its URLs to come, once ended its program with an
+    /// error.
     #[test]
     fn only_a_crawl_that_has_finished_without_a_page_is_an_error_for_its_failures() {
         let of = |ended, failed| {

@@ -48,8 +48,8 @@ pub struct Request {
     pub depth: u32,
     /// The page that has the link, or that redirected here.
     pub parent: Option<Arc<str>>,
-    /// How it was redirected here, what its page was like before, who waits for it, and its session; most requests have none
-    /// of these.
+    /// How it was redirected here, what its page was like before, who waits for it, and its session; most requests have
+    /// none of these.
     pub(crate) rare: Option<Box<Rare>>,
     /// Whether a redirect is a page for the spider; see [`Request::no_redirects`].
     pub(crate) keeps_redirects: bool,
@@ -79,7 +79,8 @@ pub enum Kind {
     RobotsTxt,
     /// A sitemap file, including its redirects.
     Sitemap(SitemapFile),
-    /// A file that an item or a page asks for, including its redirects. It is never stored: the page that waits for it is.
+    /// A file that an item or a page asks for, including its redirects. It is never stored: the page that waits for it
+    /// is.
     File,
 }
 
@@ -147,8 +148,8 @@ impl Request {
         parse_url(text).map(Self::get)
     }
 
-    /// Sets a header, in place of one of the same name, as the client's and the crawl's own do. Several values of one header are a
-    /// list in one value: `"text/html, application/json"`.
+    /// Sets a header, in place of one of the same name, as the client's and the crawl's own do. Several values of one
+    /// header are a list in one value: `"text/html, application/json"`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.set_header(name, value);
@@ -183,8 +184,8 @@ impl Request {
         self
     }
 
-    /// Gives a redirect to the spider as a page, whatever [`Spider::accepts`](crate::spider::Spider::accepts) says, in place
-    /// of following it; also a page that sends its readers on.
+    /// Gives a redirect to the spider as a page, whatever [`Spider::accepts`](crate::spider::Spider::accepts) says, in
+    /// place of following it; also a page that sends its readers on.
     #[must_use]
     pub fn no_redirects(mut self) -> Self {
         self.keeps_redirects = true;
@@ -201,9 +202,9 @@ impl Request {
 
     /// Sends the request in this session: with its cookies and its proxy. See [`sessions`](crate::sessions).
     ///
-    /// The name goes on to redirects, to the links that the spider finds on the page, unless they name another, and into
-    /// the crawl's state. [`DEFAULT`](crate::sessions::DEFAULT) names the session of requests that name none, also where
-    /// there is a pool. The same URL in two sessions is one URL, fetched once, unless it is asked for with
+    /// The name goes on to redirects, to the links that the spider finds on the page, unless they name another, and
+    /// into the crawl's state. [`DEFAULT`](crate::sessions::DEFAULT) names the session of requests that name none, also
+    /// where there is a pool. The same URL in two sessions is one URL, fetched once, unless it is asked for with
     /// [`Request::dont_filter`] or an [`Identity`](crate::identity::Identity) of your own tells them apart.
     ///
     /// ```
@@ -256,8 +257,8 @@ impl Request {
         self.state.as_deref().map(|json| serde_json::from_str(json).map_err(Error::State)).transpose()
     }
 
-    /// Returns where the request stands in the queue of its domain: the higher goes first, and of equals the older. It is
-    /// the priority, unless the crawl has an [`Order`](crate::Order) or is best first.
+    /// Returns where the request stands in the queue of its domain: the higher goes first, and of equals the older. It
+    /// is the priority, unless the crawl has an [`Order`](crate::Order) or is best first.
     pub fn rank(&self) -> i32 {
         self.rank.unwrap_or(self.priority)
     }

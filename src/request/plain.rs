@@ -1,5 +1,5 @@
-//! Plain: a request that has nothing but its URL and its place, as nearly all have, in less than half the memory. Knows no
-//! queue.
+//! Plain: a request that has nothing but its URL and its place, as nearly all have, in less than half the memory. Knows
+//! no queue.
 
 use std::{fmt, sync::Arc};
 

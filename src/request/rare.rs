@@ -1,5 +1,5 @@
-//! Rare: what few requests have: a chain of redirects, an earlier visit, who waits for it, a session. Does not know which
-//! redirects are followed.
+//! Rare: what few requests have: a chain of redirects, an earlier visit, who waits for it, a session. Does not know
+//! which redirects are followed.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{identity::Fingerprint, recrawl::page_visit::PageVisit};
 
-/// The chain of redirects that led to a request, the last visit of its page, who waits for it, and its session: few requests
-/// have any of these, and they share the room for them.
+/// The chain of redirects that led to a request, the last visit of its page, who waits for it, and its session: few
+/// requests have any of these, and they share the room for them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
     /// The fingerprints of the requests that redirected to this one, oldest first.

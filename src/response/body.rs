@@ -65,8 +65,8 @@ impl Response {
         ContentType::of_all(lines().filter_map(|line| str::from_utf8(line.as_bytes()).ok()), &self.body)
     }
 
-    /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace, and
-    /// documents that were converted ([`Crawler::convert`](crate::Crawler::convert)).
+    /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace,
+    /// and documents that were converted ([`Crawler::convert`](crate::Crawler::convert)).
     pub fn is_html(&self) -> bool {
         self.syntax().is_some()
     }
@@ -90,10 +90,10 @@ impl Response {
 
     /// Returns the body as text, or the HTML that it was converted to. A UTF-8 body is not copied.
     ///
-    /// The charset is given by a byte order mark, the header, `<meta>` or the XML declaration, in this order, as in browsers. A
-    /// body that declares none is UTF-8 if all of it is. Otherwise it is guessed from the bytes and the host's top-level domain
-    /// with `chardetng`, as Firefox does: that is right for most texts of some sentences in the charsets of the web. Chromium
-    /// guesses with another detector, and so differently where the bytes say little.
+    /// The charset is given by a byte order mark, the header, `<meta>` or the XML declaration, in this order, as in
+    /// browsers. A body that declares none is UTF-8 if all of it is. Otherwise it is guessed from the bytes and the
+    /// host's top-level domain with `chardetng`, as Firefox does: that is right for most texts of some sentences in the
+    /// charsets of the web. Chromium guesses with another detector, and so differently where the bytes say little.
     pub fn body_text(&self) -> &str {
         &self.decoded().text
     }
@@ -123,8 +123,8 @@ impl Response {
         extract::visible_text_in(self.body_text(), self.syntax().unwrap_or_default())
     }
 
-    /// Returns the page's language: that of its `<html lang>`, or else of its `Content-Language`, or else, with the feature
-    /// `language`, a guess from its text. `None` if nothing says it.
+    /// Returns the page's language: that of its `<html lang>`, or else of its `Content-Language`, or else, with the
+    /// feature `language`, a guess from its text. `None` if nothing says it.
     pub fn language(&self) -> Option<Language> {
         let header = self.header("content-language");
         let syntax = self.syntax();
@@ -137,7 +137,8 @@ impl Response {
         LlmsTxt::parse(self.body_text(), self.url())
     }
 
-    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is U+FFFD.
+    /// Parses the body as JSON. An escape of half a surrogate pair, as `"\ud83d"` where a script has cut a text, is
+    /// U+FFFD.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.

@@ -91,8 +91,8 @@ impl Response {
         Ok(self.document().attrs_of(css, attribute)?)
     }
 
-    /// Reads the text of the first matching element as a number, or as any other [`FromText`]. How a number may be written
-    /// says [`number_in`](crate::extract::number_in).
+    /// Reads the text of the first matching element as a number, or as any other [`FromText`]. How a number may be
+    /// written says [`number_in`](crate::extract::number_in).
     ///
     /// # Errors
     /// No element matches, its text is not a `T`, or the selector is invalid.
@@ -125,8 +125,8 @@ impl Response {
         })
     }
 
-    /// Returns what the page says of itself for machines: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata, RDFa,
-    /// feeds, icons. Read anew at each call.
+    /// Returns what the page says of itself for machines: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata,
+    /// RDFa, feeds, icons. Read anew at each call.
     pub fn metadata(&self) -> Metadata {
         Metadata::read(self.document(), self.base())
     }

@@ -24,8 +24,9 @@ impl Response {
         self.scanned().title.as_deref()
     }
 
-    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. The last is where
-    /// the page sends its readers, if it does ([`Response::refresh`]). [`Links`] has methods that choose among them.
+    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. The last is
+    /// where the page sends its readers, if it does ([`Response::refresh`]). [`Links`] has methods that choose among
+    /// them.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -41,14 +42,14 @@ impl Response {
     ///
     /// There are at most 10,000, of at most 2,048 bytes each, or as many and as long as the crawl's settings say
     /// ([`Settings::max_links_per_page`](crate::Settings::max_links_per_page),
-    /// [`Scope::max_url_length`](crate::scope::Scope::max_url_length)). [`Response::skipped`] tells what is left out; the
-    /// crawl counts it as dropped.
+    /// [`Scope::max_url_length`](crate::scope::Scope::max_url_length)). [`Response::skipped`] tells what is left out;
+    /// the crawl counts it as dropped.
     pub fn links(&self) -> Links<'_> {
         Links::of_page(self)
     }
 
-    /// Returns what the page asks of robots: its `<meta name=robots>` and `X-Robots-Tag` headers, those for all and those
-    /// for this crawler by its name.
+    /// Returns what the page asks of robots: its `<meta name=robots>` and `X-Robots-Tag` headers, those for all and
+    /// those for this crawler by its name.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -163,8 +164,8 @@ impl Response {
         &self.scanned().base
     }
 
-    /// Returns how many references are not among the links that were asked for, if any were. Of several sets of elements
-    /// the one counts that lacks most.
+    /// Returns how many references are not among the links that were asked for, if any were. Of several sets of
+    /// elements the one counts that lacks most.
     pub(crate) fn skipped_of_asked(&self) -> Skipped {
         let first = if self.links_asked.get() { self.skipped() } else { Skipped::default() };
         let further = iter::successors(self.further_scans.get(), |scan| scan.next.get());

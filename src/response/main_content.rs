@@ -4,8 +4,8 @@ use super::Response;
 use crate::extract::{self, Address, Document};
 
 impl Response {
-    /// Returns the main content of the page as a document of its own, without navigation, banners and footers; the whole
-    /// page if no part of it with at least a quarter of the text stands out. Chosen anew at each call.
+    /// Returns the main content of the page as a document of its own, without navigation, banners and footers; the
+    /// whole page if no part of it with at least a quarter of the text stands out. Chosen anew at each call.
     ///
     /// Which elements those are is a guess from their names, their text and the links in it, by the rules of Mozilla's
     /// Readability. Its first heading may be left out, since it repeats the title.

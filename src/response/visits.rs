@@ -7,8 +7,8 @@ use crate::{
 };
 
 impl Response {
-    /// Returns the simhash of the page's visible text; `None` if it has none. Pages that are nearly the same nearly share
-    /// it; [`NearDuplicates`](crate::extract::NearDuplicates) finds them.
+    /// Returns the simhash of the page's visible text; `None` if it has none. Pages that are nearly the same nearly
+    /// share it; [`NearDuplicates`](crate::extract::NearDuplicates) finds them.
     pub fn simhash(&self) -> Option<Simhash> {
         Simhash::of(&self.text())
     }

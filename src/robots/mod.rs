@@ -73,16 +73,16 @@ pub struct Unreachable {
 /// hour, and one request an hour is no burden.
 const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
-/// The least wait for a file that was refused. A quota may be renewed within milliseconds, and after six requests the pages
-/// that wait for the file fail.
+/// The least wait for a file that was refused. A quota may be renewed within milliseconds, and after six requests the
+/// pages that wait for the file fail.
 const MIN_WAIT_ASKED: Duration = Duration::from_secs(1);
 
 impl Robots {
     /// Interprets a response (RFC 9309 §2.3.1) for the crawler whose product token is `token`.
     ///
     /// The caller follows redirects; one that is passed here counts as a missing file, which allows everything. So does
-    /// a status 4xx except 429, which like 5xx means "not now". What makes other statuses mean that, such as `Retry-After`,
-    /// stands in the headers, and is for the caller to see.
+    /// a status 4xx except 429, which like 5xx means "not now". What makes other statuses mean that, such as
+    /// `Retry-After`, stands in the headers, and is for the caller to see.
     pub fn from_status(status: u16, body: &[u8], token: &str, now: Instant) -> Self {
         match status {
             200..=299 => Self::Rules(Arc::new(RobotsTxt::parse(body, token))),
@@ -113,8 +113,8 @@ impl Unreachable {
         Self { patience: 1, ..Self::soon(outcome, detail) }
     }
 
-    /// For a response that refuses for now and may ask for a wait, which is then the first. RFC 9309 §2.3.1.3 lets a crawler
-    /// take any 4xx for a missing file, but one that asks for a wait says that the file is there later.
+    /// For a response that refuses for now and may ask for a wait, which is then the first. RFC 9309 §2.3.1.3 lets a
+    /// crawler take any 4xx for a missing file, but one that asks for a wait says that the file is there later.
     pub(crate) fn refused(status: u16, asked: Option<Duration>) -> Self {
         let usual = Self::status(status);
         let first_wait = asked.map_or(usual.first_wait, |asked| asked.max(MIN_WAIT_ASKED));

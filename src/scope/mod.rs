@@ -41,7 +41,8 @@ pub struct Scope {
     pub https_only: bool,
     /// The most links from a seed.
     pub max_depth: Option<u32>,
-    /// The most pages in total. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
+    /// The most pages in total. Successful pages count; redirects, error statuses, robots files, sitemaps and files of
+    /// items do not.
     pub max_pages: Option<u64>,
     /// The most requests in total. Pages, redirects, error statuses and retries count; robots files, sitemaps
     /// and files of items do not.

@@ -5,8 +5,8 @@ use super::SessionCookie;
 /// What a line for a cookie that scripts must not see begins with.
 const HTTP_ONLY: &str = "#HttpOnly_";
 
-/// Reads the cookies of a file. Each line has seven fields with tabs between them: domain, whether it holds for the hosts
-/// below too, path, whether it needs TLS, the second since 1970 at which it expires or 0, name, value.
+/// Reads the cookies of a file. Each line has seven fields with tabs between them: domain, whether it holds for the
+/// hosts below too, path, whether it needs TLS, the second since 1970 at which it expires or 0, name, value.
 ///
 /// # Errors
 /// A line has another form; the message says which one.

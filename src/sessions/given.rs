@@ -55,8 +55,9 @@ impl GivenCookies {
         xxh3_64(self.cookies.iter().map(one).collect::<String>().as_bytes())
     }
 
-    /// Puts the cookies into a session. Those that were saved go before what was given already when they were; what is given
-    /// for the first time goes before them. What is in the place of one that is given is for requests through all proxies.
+    /// Puts the cookies into a session. Those that were saved go before what was given already when they were; what is
+    /// given for the first time goes before them. What is in the place of one that is given is for requests through all
+    /// proxies.
     ///
     /// # Errors
     /// One that is given cannot be a cookie.
@@ -103,7 +104,8 @@ fn invalid(path: &Path, why: &str) -> Error {
 }
 
 impl Saved {
-    /// Makes the content of a file of sessions with their names, what tells the cookies that they were given, and cookies.
+    /// Makes the content of a file of sessions with their names, what tells the cookies that they were given, and
+    /// cookies.
     pub fn of(sessions: impl Iterator<Item = (String, u64, Vec<SessionCookie>)>) -> Self {
         let sessions = sessions.map(|(name, given, cookies)| (name, SavedSession { given, cookies }));
         Self { version: VERSION, sessions: sessions.collect() }
@@ -114,7 +116,8 @@ impl Saved {
 mod tests {
     use super::*;
 
-    /// Regression: a cookie that was corrected by one of these was what had been given already, so the saved one replaced it.
+    /// Regression: a cookie that was corrected by one of these was what had been given already, so the saved one
+    /// replaced it.
     #[test]
     fn cookies_that_differ_in_any_field_are_others() {
         let cookie = || SessionCookie::new("name", "value", "example.org");
@@ -134,7 +137,8 @@ mod tests {
         assert_eq!(digests.len(), 9);
     }
 
-    /// What a server had set without a proxy once went through each proxy after a restart: so all of them were one visitor.
+    /// What a server had set without a proxy once went through each proxy after a restart: so all of them were one
+    /// visitor.
     #[cfg(feature = "cookies")]
     #[test]
     fn what_was_saved_is_for_no_proxy_but_a_new_value_of_what_is_given_is_for_all() {

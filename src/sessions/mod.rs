@@ -1,8 +1,8 @@
 //! Sessions: who a crawl is to a site. Each session has a name, cookies of its own, and a proxy where asked. Needs the
 //! feature `cookies`.
 //!
-//! Without any of this, [`Crawler::cookies`](crate::Crawler::cookies) keeps the cookies of all requests together, in the
-//! session that is called [`DEFAULT`].
+//! Without any of this, [`Crawler::cookies`](crate::Crawler::cookies) keeps the cookies of all requests together, in
+//! the session that is called [`DEFAULT`].
 //!
 //! # Several visitors
 //!
@@ -30,8 +30,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The same URL in two sessions is one URL for the crawl, which fetches it once: as in Scrapy, who wants it in each asks for
-//! it with [`Request::dont_filter`](crate::Request::dont_filter), as the seeds do here, or gives the crawl an
+//! The same URL in two sessions is one URL for the crawl, which fetches it once: as in Scrapy, who wants it in each
+//! asks for it with [`Request::dont_filter`](crate::Request::dont_filter), as the seeds do here, or gives the crawl an
 //! [`Identity`](crate::identity::Identity) that tells them apart.
 //!
 //! Cookies are given as values ([`SessionSettings::cookie`]), in a file as curl, wget and browsers write it, or as
@@ -49,10 +49,10 @@
 //!
 //! # Logging in
 //!
-//! [`Crawler::log_in`](crate::Crawler::log_in) takes a function that logs a session in: before its first request, where it has
-//! no cookies, and again when it was refused. Its requests wait for permits of their domain as all do, and
-//! pass the `before` of each [`middleware`](crate::middleware): so they have the headers and the signature that a site expects.
-//! What comes of them is the log-in's own, which no `after` judges. They take their places of a shared
+//! [`Crawler::log_in`](crate::Crawler::log_in) takes a function that logs a session in: before its first request, where
+//! it has no cookies, and again when it was refused. Its requests wait for permits of their domain as all do, and pass
+//! the `before` of each [`middleware`](crate::middleware): so they have the headers and the signature that a site
+//! expects. What comes of them is the log-in's own, which no `after` judges. They take their places of a shared
 //! [`Capacity`](crate::Capacity) in turn with all others.
 //!
 //! ```no_run
@@ -75,22 +75,23 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A log-in that fails, panics, or takes longer than 5 minutes is tried again after the session's rest, or after 5 seconds if
-//! the session has never been logged in, so that a wrong password is soon known; after three failures in a row
-//! the session is given up, and its requests fail as `session` with the reason.
+//! A log-in that fails, panics, or takes longer than 5 minutes is tried again after the session's rest, or after 5
+//! seconds if the session has never been logged in, so that a wrong password is soon known; after three failures in a
+//! row the session is given up, and its requests fail as `session` with the reason.
 //!
 //! # A pool
 //!
-//! [`Sessions::pool`] makes sessions that take turns at the requests that name none: `pool/1`, `pool/2`, …. Each attempt at
-//! a request takes the next; only the target of a redirect prefers the session that was redirected. Links of their pages
-//! take turns again.
+//! [`Sessions::pool`] makes sessions that take turns at the requests that name none: `pool/1`, `pool/2`, …. Each
+//! attempt at a request takes the next; only the target of a redirect prefers the session that was redirected. Links of
+//! their pages take turns again.
 //!
 //! # Refused sessions
 //!
 //! An answer says that its session is refused if it has a status of [`Sessions::blocked_by`], redirects to a path of
-//! [`Sessions::blocked_at`], or if a spider ([`Parsed::session_refused`](crate::Parsed::session_refused)) or a middleware
-//! ([`Decision::refuse_session`](crate::middleware::Decision::refuse_session)) says so; a bound proxy that fails counts too.
-//! The request is made again, in another session where there is one, which counts as an attempt. The session
+//! [`Sessions::blocked_at`], or if a spider ([`Parsed::session_refused`](crate::Parsed::session_refused)) or a
+//! middleware ([`Decision::refuse_session`](crate::middleware::Decision::refuse_session)) says so; a bound proxy that
+//! fails counts too. The request is made again, in another session where there is one, which counts as an attempt. The
+//! session
 //!
 //! - is logged in again, where there is a function for it and a page has come well since the last log-in;
 //! - or else rests for [`Sessions::rest`]. Then it is logged in again where it can be; a session of a pool begins anew
@@ -100,25 +101,27 @@
 //!
 //! # What it is not
 //!
-//! More sessions never mean more requests: a domain has one rate, one robots file and one rest after a refusal (429, 503),
-//! whoever asks. With a 429 among the statuses, the domain rests *and* the next attempt is made in another session.
+//! More sessions never mean more requests: a domain has one rate, one robots file and one rest after a refusal (429,
+//! 503), whoever asks. With a 429 among the statuses, the domain rests *and* the next attempt is made in another
+//! session.
 //!
 //! # Secrets
 //!
-//! Who has the cookies of a session can act in it. [`Sessions::file`], the file `sessions.json` in the folder of a state, and
-//! what [`SessionPool::save`] writes can be read by their owner only (mode 0600 on Unix; elsewhere the folder has to be
-//! protected). A crawl with a state keeps the cookies there by itself; they are written a second after they have changed,
-//! and at the end. At the next start, what was saved goes before what the settings give, unless the settings give other
-//! cookies than before. Of the default session, which is another visitor through each proxy, only the cookies of requests
-//! without a proxy are saved, and they are for such requests again, but for new values of those that the settings give.
+//! Who has the cookies of a session can act in it. [`Sessions::file`], the file `sessions.json` in the folder of a
+//! state, and what [`SessionPool::save`] writes can be read by their owner only (mode 0600 on Unix; elsewhere the
+//! folder has to be protected). A crawl with a state keeps the cookies there by itself; they are written a second after
+//! they have changed, and at the end. At the next start, what was saved goes before what the settings give, unless the
+//! settings give other cookies than before. Of the default session, which is another visitor through each proxy, only
+//! the cookies of requests without a proxy are saved, and they are for such requests again, but for new values of those
+//! that the settings give.
 //!
 //! # Bounds
 //!
-//! There are at most 1,000 sessions beside the default one; a request that names a further one fails as `session`. All have
-//! 50,000 cookies together, each 10,000, and each registrable domain 50 in a session. Beyond, a domain loses the cookie that it
-//! used least recently, and the session that was used least recently loses those of the domains that it used least recently,
-//! and last those of domains for which it was given some.
-//! The report counts them as `cookies_forgotten`. So a new session always has room, and a new cookie too.
+//! There are at most 1,000 sessions beside the default one; a request that names a further one fails as `session`. All
+//! have 50,000 cookies together, each 10,000, and each registrable domain 50 in a session. Beyond, a domain loses the
+//! cookie that it used least recently, and the session that was used least recently loses those of the domains that it
+//! used least recently, and last those of domains for which it was given some. The report counts them as
+//! `cookies_forgotten`. So a new session always has room, and a new cookie too.
 
 mod cookie;
 #[cfg(feature = "cookies")]

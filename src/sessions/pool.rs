@@ -66,7 +66,8 @@ pub(crate) struct LogInTurn {
 }
 
 impl SessionPool {
-    /// Makes the sessions. `None` where no cookies are to be kept, since `keeps_cookies` says no and nothing else is set.
+    /// Makes the sessions. `None` where no cookies are to be kept, since `keeps_cookies` says no and nothing else is
+    /// set.
     ///
     /// # Errors
     /// A setting is invalid, a file cannot be read, or this build keeps no cookies.
@@ -172,8 +173,8 @@ impl SessionPool {
         self.get(DEFAULT)
     }
 
-    /// Chooses the session of a request for a page: the one that it names, or the next of the pool, or the default one. Of
-    /// the pool another may serve in place of one that is named.
+    /// Chooses the session of a request for a page: the one that it names, or the next of the pool, or the default one.
+    /// Of the pool another may serve in place of one that is named.
     pub(crate) fn choose(&self, named: Option<&str>, now: Instant) -> Choice {
         let mut slots = self.0.slots();
         let has_pool = slots.members > 0;

@@ -26,8 +26,8 @@ use crate::{
 /// # drop(orders(&Response::html("https://example.org/", "")));
 /// ```
 ///
-/// It stands for the session that the request was made in: where another has taken its place since, it still has the old
-/// one's cookies.
+/// It stands for the session that the request was made in: where another has taken its place since, it still has the
+/// old one's cookies.
 #[derive(Clone)]
 pub struct Session {
     pub(super) shared: Arc<Shared>,
@@ -44,8 +44,9 @@ impl Session {
         &self.name
     }
 
-    /// Returns its cookies that have not expired. Of the default session, which is another visitor through each proxy, these
-    /// are what it was given and what servers have set by the proxy that the page came by; without a page, directly.
+    /// Returns its cookies that have not expired. Of the default session, which is another visitor through each proxy,
+    /// these are what it was given and what servers have set by the proxy that the page came by; without a page,
+    /// directly.
     pub fn cookies(&self) -> Vec<SessionCookie> {
         self.cookies.list(self.keyed_by(self.came_by))
     }
@@ -58,8 +59,8 @@ impl Session {
     /// Sets a cookie, for requests through all proxies.
     ///
     /// # Errors
-    /// It cannot be a cookie: its name, value, domain or path has characters that none may have, it is longer than 4,096
-    /// bytes, it has expired, it is one for all of a public suffix, or the domain has 50 cookies already.
+    /// It cannot be a cookie: its name, value, domain or path has characters that none may have, it is longer than
+    /// 4,096 bytes, it has expired, it is one for all of a public suffix, or the domain has 50 cookies already.
     pub fn set(&self, cookie: &SessionCookie) -> Result<()> {
         if self.cookies.add(cookie) || self.cookies.list(None).contains(cookie) {
             self.shared.have_changed();
@@ -103,8 +104,8 @@ impl Session {
         have_changed
     }
 
-    /// The default session is nobody's: through each proxy it is another visitor. One that is named, or has a proxy of its
-    /// own, is the same everywhere.
+    /// The default session is nobody's: through each proxy it is another visitor. One that is named, or has a proxy of
+    /// its own, is the same everywhere.
     fn keyed_by(&self, proxy: Option<u64>) -> Option<u64> {
         proxy.filter(|_| &*self.name == DEFAULT && self.proxy.is_none())
     }

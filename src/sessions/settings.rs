@@ -48,8 +48,8 @@ pub struct Sessions {
     pub rest: Duration,
     /// After how many requests a session of the pool is replaced by a new one; never by default.
     pub max_uses: Option<u64>,
-    /// The file that the cookies of all sessions are read from at the start, if it is there, and saved in when they have
-    /// changed. With a state, `sessions.json` in its folder by default.
+    /// The file that the cookies of all sessions are read from at the start, if it is there, and saved in when they
+    /// have changed. With a state, `sessions.json` in its folder by default.
     pub file: Option<PathBuf>,
     /// The sessions by name.
     pub named: BTreeMap<String, SessionSettings>,
@@ -105,7 +105,8 @@ impl Sessions {
         Self { pool: sessions, blocked_by: vec![401, 403, 429], ..Self::default() }
     }
 
-    /// Adds a session, in place of one of this name. One that requests name need not be given: it begins without cookies.
+    /// Adds a session, in place of one of this name. One that requests name need not be given: it begins without
+    /// cookies.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>, session: SessionSettings) -> Self {
         self.named.insert(name.into(), session);
@@ -119,7 +120,8 @@ impl Sessions {
         self
     }
 
-    /// Takes a redirect to a path that begins with `path` to mean that the session is refused, or has expired: `/login`.
+    /// Takes a redirect to a path that begins with `path` to mean that the session is refused, or has expired:
+    /// `/login`.
     #[must_use]
     pub fn blocked_at(mut self, path: impl Into<String>) -> Self {
         self.blocked_at.push(path.into());
@@ -162,8 +164,8 @@ impl Sessions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// There are too many sessions, or one has a name that cannot be one. The files are read, and proxies checked, when a
-    /// crawl or a client is made.
+    /// There are too many sessions, or one has a name that cannot be one. The files are read, and proxies checked, when
+    /// a crawl or a client is made.
     pub fn check(&self) -> Result<()> {
         self.named.keys().try_for_each(|given| name::check(given))?;
         if let Some(pooled) = self.named.keys().find(|given| name::is_pooled(given)) {

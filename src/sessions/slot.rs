@@ -116,7 +116,8 @@ pub enum Use {
 /// After so many failed log-ins in a row a session is given up: as often as a request is tried by default.
 const MAX_FAILED_LOG_INS: u32 = 3;
 
-/// The longest wait after a failed log-in of a session that has never been logged in: a wrong password is known within seconds.
+/// The longest wait after a failed log-in of a session that has never been logged in: a wrong password is known within
+/// seconds.
 const FIRST_LOG_IN_AGAIN: Duration = Duration::from_secs(5);
 
 impl Slot {
@@ -198,10 +199,10 @@ impl Slot {
         }
     }
 
-    /// Takes note of a refusal, by an answer or by the spider that reads one. A session that has worked is logged in again at
-    /// once; one that has not, or that nobody can log in, rests first. Where an answer refuses it, others that are being read
-    /// show that it has worked; a spider may yet find that each of them refuses it. Tells whether this is news: answers of
-    /// requests in flight may follow the first refusal.
+    /// Takes note of a refusal, by an answer or by the spider that reads one. A session that has worked is logged in
+    /// again at once; one that has not, or that nobody can log in, rests first. Where an answer refuses it, others that
+    /// are being read show that it has worked; a spider may yet find that each of them refuses it. Tells whether this
+    /// is news: answers of requests in flight may follow the first refusal.
     pub fn refused(&mut self, by: RefusedBy, now: Instant, rules: SlotRules) -> bool {
         self.counts.blocked += 1;
         if self.state != State::Ready {

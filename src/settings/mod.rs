@@ -58,8 +58,9 @@ pub use crate::{
 /// All settings of a crawl except its spider and its pipelines: of a [`Crawler`](crate::Crawler), of a file, and of the
 /// command line.
 ///
-/// A file in TOML has these names as keys; docs/CONFIG.md shows it. `Settings::read` (feature `toml`) reads the file that
-/// `actix-crawler crawl --config` reads, and [`Crawler::from_settings`](crate::Crawler::from_settings) crawls with it.
+/// A file in TOML has these names as keys; docs/CONFIG.md shows it. `Settings::read` (feature `toml`) reads the file
+/// that `actix-crawler crawl --config` reads, and [`Crawler::from_settings`](crate::Crawler::from_settings) crawls with
+/// it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -113,8 +114,8 @@ pub struct Settings {
     /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
     #[serde(with = "durations")]
     pub parse_timeout: Duration,
-    /// The longest that a pipeline may take to acknowledge an item, from when it got it or has acknowledged those before it; 5
-    /// minutes by default. If it takes longer, the item's page fails and the pipeline is restarted.
+    /// The longest that a pipeline may take to acknowledge an item, from when it got it or has acknowledged those
+    /// before it; 5 minutes by default. If it takes longer, the item's page fails and the pipeline is restarted.
     #[serde(with = "durations")]
     pub pipeline_timeout: Duration,
     /// The most waiting requests in memory.

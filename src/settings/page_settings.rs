@@ -19,24 +19,24 @@ use crate::{scope::Pattern, validation::Schema};
 #[serde(default, deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct PageSettings {
-    /// The file for pages, CSV if its name ends in `.csv` and else JSON Lines, or a folder of Markdown if it ends with a
-    /// slash; `-` or nothing is stdout.
+    /// The file for pages, CSV if its name ends in `.csv` and else JSON Lines, or a folder of Markdown if it ends with
+    /// a slash; `-` or nothing is stdout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
     /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
     pub escape_formulas: bool,
-    /// Which pages are written, by their URLs: those that match one of these, or all if there are none. The links of the others
-    /// are followed too.
+    /// Which pages are written, by their URLs: those that match one of these, or all if there are none. The links of
+    /// the others are followed too.
     pub items: Vec<Pattern>,
-    /// A CSS selector, for each element of which an item is written, in place of one for the page; what is selected is read
-    /// within it.
+    /// A CSS selector, for each element of which an item is written, in place of one for the page; what is selected is
+    /// read within it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
-    /// Fields by name, each with its CSS selector, or `CSS@ATTRIBUTE`; of each text `CSS | number` reads the number, and
-    /// `CSS | re REGEX` what matches, or the first group of it.
+    /// Fields by name, each with its CSS selector, or `CSS@ATTRIBUTE`; of each text `CSS | number` reads the number,
+    /// and `CSS | re REGEX` what matches, or the first group of it.
     pub select: BTreeMap<String, String>,
-    /// Which files of each page are downloaded to `files.dir`: the `href` or `src` of what these CSS selectors find; its images
-    /// if there are none.
+    /// Which files of each page are downloaded to `files.dir`: the `href` or `src` of what these CSS selectors find;
+    /// its images if there are none.
     pub files: Vec<String>,
     /// Whether each page has its simhash as a field.
     pub simhash: bool,

@@ -19,8 +19,8 @@ use crate::{
     scope::Pattern,
 };
 
-/// A spider for pages that say all in the fields of one struct: its items read themselves from each page, or from each element
-/// of one, and the links to follow are named by selectors. What needs more is a function, as short as this.
+/// A spider for pages that say all in the fields of one struct: its items read themselves from each page, or from each
+/// element of one, and the links to follow are named by selectors. What needs more is a function, as short as this.
 /// [`Crawler::items`](crate::Crawler::items) begins a crawl with one.
 ///
 /// ```
@@ -44,9 +44,9 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// A page that lacks a required field fails, and the report names the field. Where only some pages have items, name those by
-/// [`ItemSpider::only`]. What is no selector or no pattern, also in the fields of the struct, is an error when the crawl starts;
-/// what finds nothing on any page of the run is a warning of the report.
+/// A page that lacks a required field fails, and the report names the field. Where only some pages have items, name
+/// those by [`ItemSpider::only`]. What is no selector or no pattern, also in the fields of the struct, is an error when
+/// the crawl starts; what finds nothing on any page of the run is a warning of the report.
 #[must_use = "it is given to `Crawler::new`"]
 pub struct ItemSpider<I> {
     each: Option<Choice<String>>,
@@ -115,8 +115,8 @@ impl<I: Extract> ItemSpider<I> {
         self
     }
 
-    /// Makes items only of pages whose URL matches a regular expression, such as `/product/`; the links of all are followed.
-    /// With several patterns, one must match.
+    /// Makes items only of pages whose URL matches a regular expression, such as `/product/`; the links of all are
+    /// followed. With several patterns, one must match.
     pub fn only(mut self, pattern: &str) -> Self {
         match pattern.parse() {
             Ok(pattern) => self.only.push(Choice::new(pattern)),
@@ -125,15 +125,16 @@ impl<I: Extract> ItemSpider<I> {
         self
     }
 
-    /// Follows the links within the elements that the CSS selector finds, or that are those: `.next a`, `nav`, or `a` for all.
-    /// With several selectors, the links of each.
+    /// Follows the links within the elements that the CSS selector finds, or that are those: `.next a`, `nav`, or `a`
+    /// for all. With several selectors, the links of each.
     pub fn follow(mut self, css: impl Into<String>) -> Self {
         self.follow.push(Choice::new(css.into()));
         self
     }
 
-    /// Gives each link that is followed the priority that the function returns: higher goes first. It sees the link's text,
-    /// element and `rel`; what needs the URL and the depth alone may be a [`Crawler::best_first`](crate::Crawler::best_first).
+    /// Gives each link that is followed the priority that the function returns: higher goes first. It sees the link's
+    /// text, element and `rel`; what needs the URL and the depth alone may be a
+    /// [`Crawler::best_first`](crate::Crawler::best_first).
     ///
     /// ```
     /// # use actix_crawler::{ItemSpider, prelude::*};

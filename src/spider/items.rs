@@ -1,11 +1,13 @@
-//! Items: the lists that a page's items may come in. A `Result` is none of them, so that an error cannot pass for "no items".
+//! Items: the lists that a page's items may come in. A `Result` is none of them, so that an error cannot pass for "no
+//! items".
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::requests::{Iterated, Listed, Optional};
 
 /// What [`Parsed::of`](super::Parsed::of) takes: an `Option` of an item, or several items as a `Vec`, an array, another
-/// collection of the standard library, or an iterator. `How` tells the compiler which of these it is, and is never written.
+/// collection of the standard library, or an iterator. `How` tells the compiler which of these it is, and is never
+/// written.
 ///
 /// A `Result` has to be unwrapped first, or its error would be a page without items, of which nobody hears:
 ///

@@ -71,16 +71,17 @@ pub trait Spider: Send + Sync + 'static {
     /// and links are followed as those of a page are; the request keeps its outcome. It runs where `parse` does; if it
     /// panics, the report counts `spider/failed_did_not_return`.
     ///
-    /// It also hears of URLs that end without a request of their own: those whose robots file could not be had, since the
-    /// host is down or has no address, and those of a domain that is given up ([`Outcome::WithoutRequest`], with the word for
-    /// what went wrong, such as `connect`, `dns` or `refused`); and what a robots file disallows ([`Outcome::Disallowed`]),
-    /// which the report counts as dropped. If such a URL had [`dont_filter`](crate::Request::dont_filter), the requests that
-    /// `failed` returns for it lose theirs: two dead hosts could otherwise stand in for each other without end.
+    /// It also hears of URLs that end without a request of their own: those whose robots file could not be had, since
+    /// the host is down or has no address, and those of a domain that is given up ([`Outcome::WithoutRequest`], with
+    /// the word for what went wrong, such as `connect`, `dns` or `refused`); and what a robots file disallows
+    /// ([`Outcome::Disallowed`]), which the report counts as dropped. If such a URL had
+    /// [`dont_filter`](crate::Request::dont_filter), the requests that `failed` returns for it lose theirs: two dead
+    /// hosts could otherwise stand in for each other without end.
     ///
-    /// It does not hear of what the user leaves out, which is no failure: links outside the scope or seen before, requests of
-    /// a domain that was cancelled, and what is beyond a budget. What still waits when the crawl is stopped stays queued; the
-    /// crawl that goes on with its state hears of it. After a kill it may hear again of what was not stored yet, as the
-    /// pipelines may see items again.
+    /// It does not hear of what the user leaves out, which is no failure: links outside the scope or seen before,
+    /// requests of a domain that was cancelled, and what is beyond a budget. What still waits when the crawl is stopped
+    /// stays queued; the crawl that goes on with its state hears of it. After a kill it may hear again of what was not
+    /// stored yet, as the pipelines may see items again.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -118,7 +119,8 @@ pub trait Spider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Tells what is wrong with the spider itself, before anything is fetched: a crawl whose spider is wrong does not start.
+    /// Tells what is wrong with the spider itself, before anything is fetched: a crawl whose spider is wrong does not
+    /// start.
     ///
     /// # Errors
     /// It cannot read pages, since a selector of it is none, for instance.
@@ -126,14 +128,14 @@ pub trait Spider: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns what the report should warn of when the crawl has ended: what the spider was told to find and has found on no
-    /// page, for instance. Nothing by default.
+    /// Returns what the report should warn of when the crawl has ended: what the spider was told to find and has found
+    /// on no page, for instance. Nothing by default.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Hears before the crawl begins by which rule it tells whether two requests are the same. A spider that remembers URLs needs
-    /// it: each is requested in the form that [`Identity::canonicalize`] gives it. Does nothing by default.
+    /// Hears before the crawl begins by which rule it tells whether two requests are the same. A spider that remembers
+    /// URLs needs it: each is requested in the form that [`Identity::canonicalize`] gives it. Does nothing by default.
     fn begins(&self, identity: &Arc<dyn Identity>) {
         let _ = identity;
     }
@@ -147,8 +149,8 @@ pub trait Spider: Send + Sync + 'static {
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.
     ///
     /// An accepted status is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404 counts
-    /// as done. Redirects (3xx with `Location`) and refusals are handled by the crawler, and never passed here: 429, 503, and other
-    /// failures that ask for a wait, as by `Retry-After`.
+    /// as done. Redirects (3xx with `Location`) and refusals are handled by the crawler, and never passed here: 429,
+    /// 503, and other failures that ask for a wait, as by `Retry-After`.
     fn accepts(&self, status: u16) -> bool {
         (200..300).contains(&status)
     }

@@ -82,8 +82,8 @@ impl<I> Parsed<I> {
 
     /// Creates the result of a page that is to be asked for again, at the earliest after this time; a day at the most.
     ///
-    /// It counts as an attempt: when [`Retry::attempts`](crate::retry::Retry) are used up, the URL fails as `retry`, for
-    /// this reason. Items and requests of such a result are dropped.
+    /// It counts as an attempt: when [`Retry::attempts`](crate::retry::Retry) are used up, the URL fails as `retry`,
+    /// for this reason. Items and requests of such a result are dropped.
     ///
     /// ```
     /// use std::time::Duration;
@@ -102,8 +102,8 @@ impl<I> Parsed<I> {
         Self { again: Some((after, why.into())), ..Self::default() }
     }
 
-    /// Creates the result of a page that says that its session is refused: it is the log-in, or a notice. The session rests
-    /// or is logged in again, and the page is asked for again, in another where there is one; see
+    /// Creates the result of a page that says that its session is refused: it is the log-in, or a notice. The session
+    /// rests or is logged in again, and the page is asked for again, in another where there is one; see
     /// [`sessions`](crate::sessions). It counts as an attempt, as with [`Parsed::retry`].
     ///
     /// ```
@@ -149,8 +149,8 @@ impl<I> Parsed<I> {
         requests.add_to(&mut self.requests);
     }
 
-    /// Downloads files that belong to no item: URLs, or [`File`]s with names of their own. The page is done when they have
-    /// ended; what became of each is counted, and in the crawl log. Files of items are fields of theirs: see
+    /// Downloads files that belong to no item: URLs, or [`File`]s with names of their own. The page is done when they
+    /// have ended; what became of each is counted, and in the crawl log. Files of items are fields of theirs: see
     /// [`Crawler::files_of`](crate::Crawler::files_of).
     ///
     /// ```
@@ -180,8 +180,8 @@ impl<I> Parsed<I> {
         self.counts.push(name);
     }
 
-    /// Stops the crawl for this reason, which the report shows. What is in flight ends as usual, this page included; what
-    /// waits stays queued.
+    /// Stops the crawl for this reason, which the report shows. What is in flight ends as usual, this page included;
+    /// what waits stays queued.
     pub fn stop(&mut self, why: impl Into<String>) {
         self.stop = Some(why.into());
     }

@@ -4,8 +4,8 @@ use url::Url;
 
 use crate::{request::Request, response::PageLink};
 
-/// What [`Parsed::follow`](super::Parsed::follow) takes: a request or a URL, an `Option` of one, or several of them as a
-/// `Vec`, an array or an iterator. `How` tells the compiler which of these it is, and is never written.
+/// What [`Parsed::follow`](super::Parsed::follow) takes: a request or a URL, an `Option` of one, or several of them as
+/// a `Vec`, an array or an iterator. `How` tells the compiler which of these it is, and is never written.
 ///
 /// A `Result` has to be unwrapped first, or its error would be lost in silence:
 ///

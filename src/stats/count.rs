@@ -39,17 +39,17 @@ pub enum Count {
     RobotsUnreachable,
     /// Redirects of robots files.
     RobotsRedirect,
-    /// Pages by how they have changed since their last visit: `first_visit`, `changed`, `unchanged`; and `not_remembered`,
-    /// where visits of too many others are.
+    /// Pages by how they have changed since their last visit: `first_visit`, `changed`, `unchanged`; and
+    /// `not_remembered`, where visits of too many others are.
     Recrawl(&'static str),
     /// Sitemap files by how they ended: `read`, `missing` (where nobody had named one), `redirect`, `failed`; and
     /// `urls`, the pages that they list, and `unreadable`, their entries without a URL that can be read.
     Sitemaps(&'static str),
     /// Sitemap files that failed for good, by their last outcome.
     FailedSitemap(&'static str),
-    /// Files by how they ended: `downloaded`; `not_modified`, as the server said of one that is there; `redirect`, `failed`;
-    /// and `not_requested`, of those that are there and young enough, `other_type`, of downloaded ones that are not what the
-    /// server said.
+    /// Files by how they ended: `downloaded`; `not_modified`, as the server said of one that is there; `redirect`,
+    /// `failed`; and `not_requested`, of those that are there and young enough, `other_type`, of downloaded ones that
+    /// are not what the server said.
     Files(&'static str),
     /// Files that failed for good, by their last outcome.
     FailedFile(&'static str),
@@ -71,8 +71,8 @@ pub enum Count {
     FetcherLost,
     /// Fetchers that died and were replaced.
     FetcherReplaced,
-    /// What a middleware decided, by its name: `refused`, `skipped`, `retried`, `cooled`, `refused_session`, `panicked` or
-    /// `failed`.
+    /// What a middleware decided, by its name: `refused`, `skipped`, `retried`, `cooled`, `refused_session`, `panicked`
+    /// or `failed`.
     Middleware(&'static str, &'static str),
     /// Answers that refused their session.
     SessionRefused,

@@ -72,8 +72,8 @@ pub struct Stats {
     pub counts: BTreeMap<String, u64>,
     /// The first URL that failed for each reason, as an example to look at.
     pub first_failures: BTreeMap<String, FirstFailure>,
-    /// Where most of the redirects led that are counted as `redirects/already_seen`, in this process: up to ten targets,
-    /// the most frequent first.
+    /// Where most of the redirects led that are counted as `redirects/already_seen`, in this process: up to ten
+    /// targets, the most frequent first.
     pub redirects_to_seen: Vec<RedirectTarget>,
     /// Bytes of bodies received on the wire.
     pub bytes: u64,
@@ -261,8 +261,9 @@ pub struct DomainStats {
     pub pages: u64,
     /// Refusals: 429, 503, and other statuses that asked for a wait.
     pub refusals: u64,
-    /// The result of the latest robots file: `rules`; `none`, if there is no file or it has no rule for us; `could not be
-    /// had`; with the longest spacing that one of the domain's files asks for, and the cap if that is less.
+    /// The result of the latest robots file: `rules`; `none`, if there is no file or it has no rule for us;
+    /// `could not be had`; with the longest spacing that one of the domain's files asks for, and the cap if that is
+    /// less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robots: Option<String>,
 }

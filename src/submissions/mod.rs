@@ -1,4 +1,5 @@
-//! Submissions: the pages that callers wait for, each until its request has ended for good. Knows no engine and no network.
+//! Submissions: the pages that callers wait for, each until its request has ended for good. Knows no engine and no
+//! network.
 
 pub(crate) mod seeded;
 
@@ -43,10 +44,11 @@ pub enum Submitted<I> {
     /// [`Request::dont_filter`](crate::Request::dont_filter) fetches both all the same.
     AlreadySeen,
     /// Its URL, or one that it redirects to, has failed for good before, as this says: see
-    /// [`Seeded::FailedBefore`](crate::handle::Seeded::FailedBefore). [`Request::dont_filter`](crate::Request::dont_filter) fetches it all the
-    /// same.
+    /// [`Seeded::FailedBefore`](crate::handle::Seeded::FailedBefore).
+    /// [`Request::dont_filter`](crate::Request::dont_filter) fetches it all the same.
     FailedBefore(End),
-    /// It will not be fetched, for this reason: it is outside the scope, robots.txt disallows it, its domain was cancelled.
+    /// It will not be fetched, for this reason: it is outside the scope, robots.txt disallows it, its domain was
+    /// cancelled.
     Dropped(DropReason),
     /// It could not be had, with all its attempts, or a middleware left it out.
     Failed(Outcome),
@@ -110,8 +112,8 @@ struct Waiting<I> {
     page: Option<(Arc<str>, Vec<Arc<I>>)>,
 }
 
-/// The most pages that are waited for at once; a caller beyond that waits for a place. A page waits with its items, so this
-/// bounds what answers hold.
+/// The most pages that are waited for at once; a caller beyond that waits for a place. A page waits with its items, so
+/// this bounds what answers hold.
 const MAX_WAITING: usize = 10_000;
 
 impl<I> Default for Submissions<I> {

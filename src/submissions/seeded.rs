@@ -28,12 +28,13 @@ use crate::{explain::End, outcome::DropReason};
 pub enum Seeded {
     /// It waits in the queue of its domain; where several machines share the crawl, on the one that owns the domain.
     Queued,
-    /// It was queued before, by a seed or a link, and is not due again. [`Request::dont_filter`](crate::Request::dont_filter)
-    /// queues it all the same.
+    /// It was queued before, by a seed or a link, and is not due again.
+    /// [`Request::dont_filter`](crate::Request::dont_filter) queues it all the same.
     AlreadySeen,
     /// It has failed for good before, as this says, and is not requested again;
-    /// [`Request::dont_filter`](crate::Request::dont_filter) queues it all the same. It is [`Seeded::AlreadySeen`] if its failure
-    /// is not known any more: that of the last 65,536 URLs that ended is, and with a state that of as many from earlier runs.
+    /// [`Request::dont_filter`](crate::Request::dont_filter) queues it all the same. It is [`Seeded::AlreadySeen`] if
+    /// its failure is not known any more: that of the last 65,536 URLs that ended is, and with a state that of as many
+    /// from earlier runs.
     FailedBefore(End),
     /// It will not be fetched, for this reason.
     Dropped(DropReason),

@@ -6,8 +6,8 @@ use super::TermLength;
 
 /// The last sign of life of another process, and when it was first seen, by the clock of this machine.
 ///
-/// A sign is seen after it was given, and it is given after the renewal was asked for: so the wait begins too late, never too
-/// early.
+/// A sign is seen after it was given, and it is given after the renewal was asked for: so the wait begins too late,
+/// never too early.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeartbeatWatch {
     beat: i64,

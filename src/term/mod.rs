@@ -15,11 +15,11 @@ use std::{
 pub(crate) use self::{heartbeat_watch::HeartbeatWatch, length::TermLength};
 
 /// The time in which the requests of a registry of conducts may begin: without bounds, unless the crawl is shared with
-/// other machines. Then the term is renewed again and again, and another machine takes over only when it must have lapsed
-/// here ([`HeartbeatWatch`]).
+/// other machines. Then the term is renewed again and again, and another machine takes over only when it must have
+/// lapsed here ([`HeartbeatWatch`]).
 ///
-/// Every gate asks it, first of all, when a permit is granted and again before each write of its request. A process that
-/// is stopped between that and the write is beyond its own control: the system ends it (`cluster/watchdog`).
+/// Every gate asks it, first of all, when a permit is granted and again before each write of its request. A process
+/// that is stopped between that and the write is beyond its own control: the system ends it (`cluster/watchdog`).
 #[derive(Debug)]
 pub(crate) struct Term {
     /// What `until` is counted from.

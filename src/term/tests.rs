@@ -63,8 +63,8 @@ fn an_answer_that_comes_late_shortens_no_term_and_none_revives_one_that_has_ende
     assert_eq!(term.check(now + 15 * S), Err(Lapsed));
 }
 
-/// Scripts of an owner and one who waits: renewals and looks at odd times, answers of which some take most of a term, an
-/// owner that is cut off or stopped after any of them, and clocks whose rates are up to ten percent wrong.
+/// Scripts of an owner and one who waits: renewals and looks at odd times, answers of which some take most of a term,
+/// an owner that is cut off or stopped after any of them, and clocks whose rates are up to ten percent wrong.
 #[test]
 fn whoever_waits_takes_over_after_the_owner_has_ended_whatever_the_rates_of_their_clocks() {
     let origin = Instant::now();

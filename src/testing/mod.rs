@@ -31,9 +31,10 @@
 //!
 //! # A whole crawl
 //!
-//! A [`Site`] is a map of pages, with redirects, failures, delays, robots files and several domains. [`Site::crawl`] runs a
-//! crawl against it: the whole crawler as it is, down to the HTTP on its connections, but for the sockets. So what arrives
-//! at the site is what would arrive at a server, and when. An hour of politeness, 3,600 pages, passes in a second or two.
+//! A [`Site`] is a map of pages, with redirects, failures, delays, robots files and several domains. [`Site::crawl`]
+//! runs a crawl against it: the whole crawler as it is, down to the HTTP on its connections, but for the sockets. So
+//! what arrives at the site is what would arrive at a server, and when. An hour of politeness, 3,600 pages, passes in a
+//! second or two.
 //!
 //! ```
 //! use std::time::Duration;
@@ -73,30 +74,30 @@
 //!
 //! # Clients, and crawls that are controlled
 //!
-//! Within [`Site::run`] everything meets the site and virtual time: a [`ThrottledClient`](crate::ThrottledClient), several
-//! crawls, a [`CrawlHandle`](crate::CrawlHandle) that pauses its crawl after ten minutes. `tokio::time::sleep` takes no
-//! time there. What is made within it shares its politeness, and nothing with the rest of the process.
+//! Within [`Site::run`] everything meets the site and virtual time: a [`ThrottledClient`](crate::ThrottledClient),
+//! several crawls, a [`CrawlHandle`](crate::CrawlHandle) that pauses its crawl after ten minutes. `tokio::time::sleep`
+//! takes no time there. What is made within it shares its politeness, and nothing with the rest of the process.
 //!
 //! # Answers of your own
 //!
-//! The site is also where the network is mocked: [`Site::respond`] takes a function from an [`Arrival`], a request with its
-//! method, headers and body, to an [`Answer`]. It sees what the wire would see, and never a permit, which only the crate
-//! itself makes.
+//! The site is also where the network is mocked: [`Site::respond`] takes a function from an [`Arrival`], a request with
+//! its method, headers and body, to an [`Answer`]. It sees what the wire would see, and never a permit, which only the
+//! crate itself makes.
 //!
 //! # How time passes
 //!
-//! A run has one thread, and all actors are on it. Its time stands still while anything is done and jumps to the next timer
-//! when nothing is left to do, in whole milliseconds. Two runs of the same crawl see the same requests at the same times;
-//! they begin on 1 January 2030, and the waits before retries are drawn from the same seed.
+//! A run has one thread, and all actors are on it. Its time stands still while anything is done and jumps to the next
+//! timer when nothing is left to do, in whole milliseconds. Two runs of the same crawl see the same requests at the
+//! same times; they begin on 1 January 2030, and the waits before retries are drawn from the same seed.
 //!
 //! * `parse`, blocking middleware and pipelines take no virtual time. A `parse` that never returns is given up after
 //!   `parse_timeout` of real time; a pipeline that blocks holds up the whole run.
-//! * Times are those of the crawler's law: two starts at a spacing of a second are 1.002 s apart, since 2 ms are added for
-//!   the network.
-//! * What waits for other threads or sockets, such as a pipeline that asks a database without blocking, is not waited for:
-//!   time goes on meanwhile. A state on disk is refused for this reason.
-//! * Addresses are checked as in a crawl: `http://10.0.0.1/` needs `allow_private()`. Names are not looked up; proxies and
-//!   TLS settings have no effect; signals are not heard.
+//! * Times are those of the crawler's law: two starts at a spacing of a second are 1.002 s apart, since 2 ms are added
+//!   for the network.
+//! * What waits for other threads or sockets, such as a pipeline that asks a database without blocking, is not waited
+//!   for: time goes on meanwhile. A state on disk is refused for this reason.
+//! * Addresses are checked as in a crawl: `http://10.0.0.1/` needs `allow_private()`. Names are not looked up; proxies
+//!   and TLS settings have no effect; signals are not heard.
 
 mod answer;
 mod arrival;

@@ -17,8 +17,8 @@ impl Response {
     /// Reads a saved response: from `actix-crawler fetch URL --contact me@example.org --save FILE`, from
     /// [`client::Response::save`](crate::client::Response::save), or from a crawl that records.
     ///
-    /// The file is one line of JSON with the URL, the status and the headers, and then the body, as it was received. Both
-    /// may be edited by hand.
+    /// The file is one line of JSON with the URL, the status and the headers, and then the body, as it was received.
+    /// Both may be edited by hand.
     ///
     /// ```
     /// use actix_crawler::{prelude::*, testing::Site};

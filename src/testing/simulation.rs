@@ -17,8 +17,8 @@ const MAX_RUN: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// The seed of what is random in a run, such as the waits before retries, so that two runs are alike.
 const SEED: u64 = 1;
 
-/// Runs a future in virtual time, where all connections are made by `network`. Returns its output and what `end` makes of
-/// the network.
+/// Runs a future in virtual time, where all connections are made by `network`. Returns its output and what `end` makes
+/// of the network.
 ///
 /// # Errors
 /// The system cannot start a thread, or the future has not ended after 31 days.

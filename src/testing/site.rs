@@ -21,8 +21,8 @@ use crate::{
     spider::Spider,
 };
 
-/// Pages of one or several domains, for crawls and clients to ask. What is no page is answered 404, and a host without any
-/// page is not found.
+/// Pages of one or several domains, for crawls and clients to ask. What is no page is answered 404, and a host without
+/// any page is not found.
 ///
 /// URLs may be relative to that of [`Site::new`].
 ///
@@ -139,7 +139,8 @@ impl Site {
         self
     }
 
-    /// Adds the files of a folder as pages, with media types by their endings; `index.html` is also the page of its folder.
+    /// Adds the files of a folder as pages, with media types by their endings; `index.html` is also the page of its
+    /// folder.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
@@ -160,7 +161,8 @@ impl Site {
     }
 
     /// Adds saved responses, each with its own URL: a file, or all files of a folder.
-    /// `actix-crawler fetch URL --contact me@example.org --save PATH` and [`client::Response::save`](crate::client::Response::save) save them, and so does a crawl that records.
+    /// `actix-crawler fetch URL --contact me@example.org --save PATH` and
+    /// [`client::Response::save`](crate::client::Response::save) save them, and so does a crawl that records.
     ///
     /// # Errors
     /// The file or the folder cannot be read, or a file is no saved response.
@@ -174,11 +176,11 @@ impl Site {
         Ok(self)
     }
 
-    /// Runs a crawl to its end, and returns its items, its report and what it asked for. It takes as much virtual time as
-    /// it would take of real time, and real time only for its work.
+    /// Runs a crawl to its end, and returns its items, its report and what it asked for. It takes as much virtual time
+    /// as it would take of real time, and real time only for its work.
     ///
-    /// It uses one thread, and shares its politeness with nobody. The caller waits, also within a runtime. After a day it is stopped, if it has no
-    /// [`Crawler::max_time`] of its own; its report says so.
+    /// It uses one thread, and shares its politeness with nobody. The caller waits, also within a runtime. After a day
+    /// it is stopped, if it has no [`Crawler::max_time`] of its own; its report says so.
     ///
     /// # Errors
     /// As [`Crawler::start`]. A crawl with a state on disk is refused, since the time of its store is real.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-/// Parses JSON. An escape of half a surrogate pair, as scripts leave one when they cut a text in the middle of an emoji, is
-/// U+FFFD: no text can contain it, and browsers replace it in the same way when they make bytes of it.
+/// Parses JSON. An escape of half a surrogate pair, as scripts leave one when they cut a text in the middle of an
+/// emoji, is U+FFFD: no text can contain it, and browsers replace it in the same way when they make bytes of it.
 ///
 /// # Errors
 /// The text is not the JSON that `T` expects.

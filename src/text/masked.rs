@@ -1,7 +1,7 @@
 //! Masked: texts for people, without the passwords of URLs in them. Knows no setting.
 
-/// Returns a text with `***` in place of the user name and the password of each URL in it. A text that is no right URL is
-/// masked too, as `http://me:secret@:99/`: what is between its scheme, or a quotation mark, and its last `@`.
+/// Returns a text with `***` in place of the user name and the password of each URL in it. A text that is no right URL
+/// is masked too, as `http://me:secret@:99/`: what is between its scheme, or a quotation mark, and its last `@`.
 pub fn masked(text: &str) -> String {
     text.split_inclusive(['"', '\'', '`']).map(of_one).collect()
 }

@@ -1,4 +1,5 @@
-//! Text: how durations, times, bytes, names and panics are written for people and for files, and how JSON is read. Knows nothing of crawls.
+//! Text: how durations, times, bytes, names and panics are written for people and for files, and how JSON is read.
+//! Knows nothing of crawls.
 
 pub(crate) mod device_name;
 pub(crate) mod durations;

@@ -1,5 +1,5 @@
-//! Serialized: times and durations as JSON has them: text in RFC 3339, and numbers of seconds. For serde's `serialize_with`
-//! and `deserialize_with`.
+//! Serialized: times and durations as JSON has them: text in RFC 3339, and numbers of seconds. For serde's
+//! `serialize_with` and `deserialize_with`.
 
 use std::time::{Duration, SystemTime};
 

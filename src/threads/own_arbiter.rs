@@ -1,4 +1,5 @@
-//! OwnArbiter: the thread that an actor has to itself, or shares with one that it works with all the time. Knows no actor.
+//! OwnArbiter: the thread that an actor has to itself, or shares with one that it works with all the time. Knows no
+//! actor.
 
 use std::panic::resume_unwind;
 

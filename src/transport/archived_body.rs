@@ -27,8 +27,8 @@ pub enum NotCopied {
 /// How much coded input is decoded at once: within the largest ratio it makes a thousand times as much.
 const DECODED_AT_ONCE: usize = 4 << 10;
 
-/// Copies what follows the head of a message. With `decodes`, transfer and content codings are undone; a coding that the
-/// crawler does not know stays, as in a crawl. Needs some MiB of memory, however long the body is.
+/// Copies what follows the head of a message. With `decodes`, transfer and content codings are undone; a coding that
+/// the crawler does not know stays, as in a crawl. Needs some MiB of memory, however long the body is.
 ///
 /// # Errors
 /// What could be read is copied by then.
@@ -80,7 +80,8 @@ impl Head {
 /// The longest size of a chunk, with the byte after it.
 const MAX_SIZE: u64 = 17;
 
-/// Tells whether a body begins with the size of a chunk: some writers take the chunks off, and leave the head as it was.
+/// Tells whether a body begins with the size of a chunk: some writers take the chunks off, and leave the head as it
+/// was.
 fn begins_with_chunk(body: &[u8]) -> bool {
     let size = body.split(|byte| matches!(byte, b';' | b'\r' | b'\n' | b' ')).next().unwrap_or_default();
     !size.is_empty() && size.len() < body.len() && size.iter().all(u8::is_ascii_hexdigit)

@@ -1,4 +1,5 @@
-//! BodySink: takes the body of a response as it comes from the wire, in place of memory. Knows no files and no requests.
+//! BodySink: takes the body of a response as it comes from the wire, in place of memory. Knows no files and no
+//! requests.
 
 use std::{
     cell::RefCell,
@@ -17,7 +18,8 @@ pub trait BodySink {
     /// Takes the next piece; tells whether more is wanted.
     fn add(&mut self, piece: Bytes) -> bool;
 
-    /// Ready when there is room for more; nothing more is read from the server until then. Tells whether it had to wait.
+    /// Ready when there is room for more; nothing more is read from the server until then. Tells whether it had to
+    /// wait.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool>;
 }
 

@@ -39,8 +39,8 @@ pub struct Deadlines {
     /// The period over which the minimum rate is measured.
     #[serde(with = "durations")]
     pub rate_window: Duration,
-    /// The whole request, from its first step to the last byte, over however many connections. The wait for the moment that
-    /// it may be written does not count.
+    /// The whole request, from its first step to the last byte, over however many connections. The wait for the moment
+    /// that it may be written does not count.
     #[serde(with = "durations")]
     pub whole: Duration,
 }

@@ -4,8 +4,9 @@ use std::{env, fs};
 
 use nix::sys::signal::{Signal, raise};
 
-/// A folder, in the environment of a process that may be stopped. It stops itself where the folder has a file of its id. If there is
-/// something in that, it is a word, and the file of a control group to which it is written: so the process is frozen.
+/// A folder, in the environment of a process that may be stopped. It stops itself where the folder has a file of its
+/// id. If there is something in that, it is a word, and the file of a control group to which it is written: so the
+/// process is frozen.
 pub const STOPS: &str = "ACTIX_CRAWLER_TEST_STOPS";
 
 /// Stops this process, once for each file.

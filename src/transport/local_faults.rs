@@ -1,5 +1,5 @@
-//! LocalFaults: tells failures of this machine from those of the servers that it asks, for all arbiters of one crawl. Sends
-//! nothing itself.
+//! LocalFaults: tells failures of this machine from those of the servers that it asks, for all arbiters of one crawl.
+//! Sends nothing itself.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -21,8 +21,8 @@ pub struct LocalFaults {
     connected: Mutex<Option<SocketAddr>>,
 }
 
-/// Addresses that stand for the rest of the world. They are reserved for documentation (RFC 5737, RFC 3849), and nothing is
-/// sent to them.
+/// Addresses that stand for the rest of the world. They are reserved for documentation (RFC 5737, RFC 3849), and
+/// nothing is sent to them.
 const ELSEWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
@@ -37,8 +37,9 @@ impl LocalFaults {
         lock(&self.names).judge_all(domain(name), now)
     }
 
-    /// Judges name servers that have not answered for `name` since `since`; the last look-up began at `begun`. Also returns
-    /// a name that they answered for before, if there is one: where they do so again, this machine is not at fault.
+    /// Judges name servers that have not answered for `name` since `since`; the last look-up began at `begun`. Also
+    /// returns a name that they answered for before, if there is one: where they do so again, this machine is not at
+    /// fault.
     pub fn judge_name(&self, name: &str, since: Instant, begun: Instant, now: Instant) -> (AtFault, Option<String>) {
         let mut names = lock(&self.names);
         (names.judge(domain(name), since, begun, now), names.control().map(str::to_owned))

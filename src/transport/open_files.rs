@@ -2,11 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// The fewest files that a process must be allowed, whatever it is for: the smallest crawl has 26 open with one connection,
-/// and a look-up, certificates or a second connection need some. An output and a log take five each, a state 24.
+/// The fewest files that a process must be allowed, whatever it is for: the smallest crawl has 26 open with one
+/// connection, and a look-up, certificates or a second connection need some. An output and a log take five each, a
+/// state 24.
 const MIN_FILES: u64 = 32;
 
-/// The fewest files with which a runtime can be made on the main thread: the standard streams, and twice what a thread takes.
+/// The fewest files with which a runtime can be made on the main thread: the standard streams, and twice what a thread
+/// takes.
 const FILES_OF_A_RUNTIME: u64 = 12;
 
 /// What is enough for any command with its default settings, a state among them.
@@ -15,8 +17,8 @@ const FILES_OF_A_COMMAND: u64 = 64;
 /// What a thread with a runtime of its own takes: an epoll instance and its copy, an eventfd, a pipe for signals.
 const FILES_OF_A_THREAD: u64 = 4;
 
-/// Kept free for what opens later: a pipeline that is started again, a file of certificates, look-ups. A quarter of what is
-/// left where that is less.
+/// Kept free for what opens later: a pipeline that is started again, a file of certificates, look-ups. A quarter of
+/// what is left where that is less.
 const RESERVED: u64 = 64;
 
 /// Raises the limit of open files to the hard limit, and returns how many of `wanted` connections fit beside `threads`

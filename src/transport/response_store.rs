@@ -182,8 +182,8 @@ impl ResponseStore {
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Stores a response in place of the one before. Tells whether it could be written; if not, later reads find nothing.
-    /// The first of these is warned of, and the report has their number.
+    /// Stores a response in place of the one before. Tells whether it could be written; if not, later reads find
+    /// nothing. The first of these is warned of, and the report has their number.
     #[must_use = "who asks counts what could not be stored"]
     pub async fn write(&self, key: StoreKey, response: StoredResponse) -> bool {
         let this = self.clone();
@@ -313,8 +313,8 @@ struct StoredFile {
     written: SystemTime,
 }
 
-/// Lists the stored responses. The folder may be one with files of the user's own: what has no name of a response is neither
-/// counted nor removed.
+/// Lists the stored responses. The folder may be one with files of the user's own: what has no name of a response is
+/// neither counted nor removed.
 fn files(dir: &Path) -> io::Result<Vec<StoredFile>> {
     let mut files = Vec::new();
     for part in fs::read_dir(dir)? {

@@ -61,15 +61,15 @@ pub struct TransportSettings {
     /// | `HOST:ADDRESS:PORT` | `HOST` is at `ADDRESS`, on `PORT` whatever the URL says |
     /// | `HOST:PORT:ADDRESS` | as curl writes it: only URLs on `PORT` are led to `ADDRESS` |
     ///
-    /// An IPv6 address stands in brackets; several addresses are divided by commas. `*.test` stands for every name below
-    /// `test`, and `*` for every name.
+    /// An IPv6 address stands in brackets; several addresses are divided by commas. `*.test` stands for every name
+    /// below `test`, and `*` for every name.
     pub resolve: Vec<String>,
     /// Whether a response with both `Transfer-Encoding` and `Content-Length` is accepted: the former frames the body
     /// and the connection is closed afterwards, as in curl. An error by default: an intermediary may use the latter and
     /// see a different message (request smuggling, RFC 9112 §6.3).
     pub chunked_over_length: bool,
-    /// The most open sockets; fewer where the process may not open as many files. Its limit of those is raised to the hard
-    /// limit when a crawl or a client is made.
+    /// The most open sockets; fewer where the process may not open as many files. Its limit of those is raised to the
+    /// hard limit when a crawl or a client is made.
     pub max_connections: usize,
     /// How long an idle connection is kept.
     #[serde(with = "durations")]

@@ -11,8 +11,8 @@ use tokio_rustls::client::TlsStream;
 /// A byte stream: TCP, TLS over TCP, or a tunnel through a proxy.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {
     /// Sets whether the system discards what it has not sent yet, and sends nothing again, when the stream is closed or
-    /// the process ends. Otherwise it goes on for minutes where the way to the server is cut, and a request arrives long
-    /// after its process has ended.
+    /// the process ends. Otherwise it goes on for minutes where the way to the server is cut, and a request arrives
+    /// long after its process has ended.
     ///
     /// # Errors
     /// The system refuses.

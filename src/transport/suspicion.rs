@@ -1,5 +1,5 @@
-//! Suspicion: whose fault a failure is that may be one domain's or this machine's, judged by what happens to others. Knows
-//! no clock and no network.
+//! Suspicion: whose fault a failure is that may be one domain's or this machine's, judged by what happens to others.
+//! Knows no clock and no network.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -8,10 +8,10 @@ use std::{
 
 /// Judges one kind of failure, such as name servers that do not answer.
 ///
-/// A name server that fails for one domain is that domain's fault if others are looked up meanwhile, and it fails again.
-/// Once is not enough: the failed try may have begun while everything failed, and others worked when it was given up. If
-/// several domains fail in a row and none works in between, it is this machine's fault. So is a failure that was shown to be
-/// one for everybody.
+/// A name server that fails for one domain is that domain's fault if others are looked up meanwhile, and it fails
+/// again. Once is not enough: the failed try may have begun while everything failed, and others worked when it was
+/// given up. If several domains fail in a row and none works in between, it is this machine's fault. So is a failure
+/// that was shown to be one for everybody.
 #[derive(Debug, Default)]
 pub struct Suspicion {
     /// The domains that failed since something last worked.

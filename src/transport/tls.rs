@@ -47,8 +47,8 @@ pub struct TlsSettings {
     /// Trusts the system's certificate authorities instead of Mozilla's, which are compiled in. Needs the feature
     /// `native-roots`.
     pub system_roots: bool,
-    /// Also trusts the certificates in these PEM files: what they sign as authorities, and a server that has one of them
-    /// as its own.
+    /// Also trusts the certificates in these PEM files: what they sign as authorities, and a server that has one of
+    /// them as its own.
     pub ca_files: Vec<PathBuf>,
     /// Certificates for servers that ask for one; the first that matches the host is presented.
     pub client_certificates: Vec<ClientCertificate>,

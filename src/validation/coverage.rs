@@ -13,9 +13,9 @@ pub(super) const MAX_FIELDS: usize = 256;
 /// different one for each item.
 pub(super) const MAX_REASONS: usize = 64;
 
-/// What the items of a crawl are like: in how many each field is, where a feed writes them, and which are invalid, if that was
-/// asked with [`Crawler::validate`](crate::Crawler::validate). Counts the items of pages that are done, in this process: a crawl
-/// that goes on from its state begins anew.
+/// What the items of a crawl are like: in how many each field is, where a feed writes them, and which are invalid, if
+/// that was asked with [`Crawler::validate`](crate::Crawler::validate). Counts the items of pages that are done, in
+/// this process: a crawl that goes on from its state begins anew.
 ///
 /// ```
 /// use actix_crawler::Report;
@@ -103,8 +103,8 @@ impl FieldCoverage {
 }
 
 impl Validation {
-    /// Returns the fields that are in fewer items than expected. Where pages were read and no item came at all, every expected
-    /// field is; where no page was read, as when there was nothing to do, none is.
+    /// Returns the fields that are in fewer items than expected. Where pages were read and no item came at all, every
+    /// expected field is; where no page was read, as when there was nothing to do, none is.
     pub fn missed(&self) -> impl Iterator<Item = (&str, &FieldCoverage)> {
         self.fields
             .iter()

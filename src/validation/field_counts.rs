@@ -1,5 +1,5 @@
-//! FieldCounts: in how many items each field is, for crawls that ask nothing of their items. Makes no values of them, so it costs
-//! a small part of what writing them does.
+//! FieldCounts: in how many items each field is, for crawls that ask nothing of their items. Makes no values of them,
+//! so it costs a small part of what writing them does.
 
 use std::fmt::{self, Error};
 

@@ -1,4 +1,5 @@
-//! Validation: what is asked of items before they go to the pipelines, and what came of it. Knows no pages and no pipelines.
+//! Validation: what is asked of items before they go to the pipelines, and what came of it. Knows no pages and no
+//! pipelines.
 
 mod coverage;
 mod field_counts;
@@ -66,8 +67,8 @@ pub trait Validate<I>: Send + Sync + 'static {
         true
     }
 
-    /// Tells whether it enters the fields of items, as a [`Schema`] does. Where nothing that judges them does, they are counted for
-    /// the first pipeline that [has fields](crate::pipeline::Pipeline::fields).
+    /// Tells whether it enters the fields of items, as a [`Schema`] does. Where nothing that judges them does, they are
+    /// counted for the first pipeline that [has fields](crate::pipeline::Pipeline::fields).
     fn counts_fields(&self) -> bool {
         false
     }
@@ -131,8 +132,8 @@ impl Findings {
         self.fields.push((name.to_owned(), is_present));
     }
 
-    /// Makes the item invalid. `field` is empty if it is about the whole item; `why` is counted by its text, so it should
-    /// not contain the value, which is shown as an example.
+    /// Makes the item invalid. `field` is empty if it is about the whole item; `why` is counted by its text, so it
+    /// should not contain the value, which is shown as an example.
     pub fn invalid(&mut self, field: &str, why: impl Into<String>, value: &str) {
         self.invalid.push(Finding { field: field.to_owned(), why: why.into(), value: value.to_owned() });
     }
@@ -170,8 +171,8 @@ impl<I: 'static> Validators<I> {
         (!self.validators.is_empty()).then(|| self.found.clone())
     }
 
-    /// Judges the items of a page and removes the invalid ones. The caller adds what was found to the crawl's when the page
-    /// is done, so that a page which is fetched twice counts once.
+    /// Judges the items of a page and removes the invalid ones. The caller adds what was found to the crawl's when the
+    /// page is done, so that a page which is fetched twice counts once.
     pub fn judge(&self, items: &mut Vec<I>, url: &str) -> Tally {
         let mut tally = Tally::expecting(&self.found.expected);
         if self.validators.is_empty() {

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::{Findings, Share, Validate};
 use crate::{extract::number_in, scope::Pattern};
 
-/// What is asked of the fields of items. A field is named as in the item's JSON; `offer.price` is a field of a field, and
-/// of each element where `offer` is a list.
+/// What is asked of the fields of items. A field is named as in the item's JSON; `offer.price` is a field of a field,
+/// and of each element where `offer` is a list.
 ///
 /// A field is present if it is there and not empty: `null`, blank text, and lists of nothing else are not. Only what is
-/// required must be; the other rules hold for what is present, and for each element of a list. Numbers may be written in
-/// texts, as [`number_in`](crate::extract::number_in) reads them.
+/// required must be; the other rules hold for what is present, and for each element of a list. Numbers may be written
+/// in texts, as [`number_in`](crate::extract::number_in) reads them.
 ///
 /// ```
 /// use actix_crawler::{settings::Pattern, validation::{Findings, Schema, Validate}};

@@ -1,5 +1,5 @@
-//! Archive: writes the exchanges of a crawl, or of a client, as WARC records, and answers when they are written. Does not
-//! know how they are fetched.
+//! Archive: writes the exchanges of a crawl, or of a client, as WARC records, and answers when they are written. Does
+//! not know how they are fetched.
 
 use std::{
     fs,
@@ -94,7 +94,8 @@ impl Archive {
         self.0.settings.keeps_credentials
     }
 
-    /// Writes an exchange. It is in the file when this returns: it survives the end of the process, if not of the system.
+    /// Writes an exchange. It is in the file when this returns: it survives the end of the process, if not of the
+    /// system.
     ///
     /// # Errors
     /// It cannot be written; nothing of it is in the file then.
@@ -112,7 +113,8 @@ impl Archive {
         }
     }
 
-    /// Closes the last file, and waits until all have their index. Returns what went wrong; every record is written anyway.
+    /// Closes the last file, and waits until all have their index. Returns what went wrong; every record is written
+    /// anyway.
     pub async fn close(&self) -> Vec<String> {
         let current = {
             let mut current = lock(&self.0.current);

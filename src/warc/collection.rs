@@ -154,8 +154,8 @@ fn warcs_in(folder: &Path) -> Vec<PathBuf> {
 
 impl Rank {
     fn of(entry: &Entry) -> Self {
-        // What a server says while it refuses is not the page's content. What is not modified has its content in the record
-        // before, or in one of another archive.
+        // What a server says while it refuses is not the page's content. What is not modified has its content in the
+        // record before, or in one of another archive.
         let has_content = !matches!(entry.status.as_deref(), Some("304" | "429" | "503"));
         let refers_to_nothing = entry.mime.as_deref() == Some("warc/revisit") && entry.digest.is_none();
         Self { is_answer: has_content && !refers_to_nothing, received: entry.timestamp.parse().unwrap_or(0) }

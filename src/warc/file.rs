@@ -1,5 +1,5 @@
-//! WarcFile: one file of an archive while it is written, `….warc.gz.open`. It ends after a whole record at every moment;
-//! closed, it has its index beside it and its name without `.open`. Does not know what the records contain.
+//! WarcFile: one file of an archive while it is written, `….warc.gz.open`. It ends after a whole record at every
+//! moment; closed, it has its index beside it and its name without `.open`. Does not know what the records contain.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -108,8 +108,8 @@ fn finish(path: &Path, name: &str) -> Result<()> {
     fs::rename(path, path.with_file_name(name)).map_err(|error| Error::file(path, error))
 }
 
-/// Closes the files that crawls before this one left open in a folder: cuts off what is no whole record. Those of crawls
-/// that still run are left alone.
+/// Closes the files that crawls before this one left open in a folder: cuts off what is no whole record. Those of
+/// crawls that still run are left alone.
 pub(super) fn repair_all(dir: &Path) -> Result<()> {
     let listed = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     for file in listed.map_err(|error| Error::file(dir, error))? {
@@ -158,8 +158,8 @@ fn repair(path: &Path, name: &str) -> Result<()> {
     if records < 2 { fs::remove_file(path).map_err(wrong) } else { finish(path, name) }
 }
 
-/// Returns where the last whole record ends, how many there are, and what is wrong after them unless it is that the file
-/// ends.
+/// Returns where the last whole record ends, how many there are, and what is wrong after them unless it is that the
+/// file ends.
 fn measure(path: &Path) -> Result<(u64, u64, Option<String>)> {
     let mut reader = Reader::open(path)?;
     let mut records = 0;

@@ -1,5 +1,5 @@
-//! Index: where in a file the record of each URL is: the lines of CDXJ, as pywb and other replay tools read them. Does not
-//! decide which record is used.
+//! Index: where in a file the record of each URL is: the lines of CDXJ, as pywb and other replay tools read them. Does
+//! not decide which record is used.
 
 use std::{
     collections::VecDeque,
@@ -221,7 +221,8 @@ fn entry(record: &Record, reader: &mut Reader) -> Entry {
     }
 }
 
-/// Returns a time to the second, however its writer has spelt it: with signs between the digits, or with parts of a second.
+/// Returns a time to the second, however its writer has spelt it: with signs between the digits, or with parts of a
+/// second.
 fn in_14_digits(time: &str) -> String {
     time.chars().filter(char::is_ascii_digit).take(14).collect()
 }

@@ -1,10 +1,12 @@
-//! Payloads: which payloads are archived already, and where, within a bound. May forget, and never reports a false match.
+//! Payloads: which payloads are archived already, and where, within a bound. May forget, and never reports a false
+//! match.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-/// The most payloads that are remembered, about 25 MB; the oldest is forgotten first. A site repeats what it has lately sent.
+/// The most payloads that are remembered, about 25 MB; the oldest is forgotten first. A site repeats what it has lately
+/// sent.
 const MAX_PAYLOADS: usize = 65_536;
 
 /// A record with a payload.

@@ -1,4 +1,5 @@
-//! Reader: reads the records of a WARC file one by one, of any writer, within bounds. Does not know what the blocks mean.
+//! Reader: reads the records of a WARC file one by one, of any writer, within bounds. Does not know what the blocks
+//! mean.
 
 use std::{
     fs::File,
@@ -26,8 +27,8 @@ const NO_RECORD: &str = "it is no WARC record: a record begins with WARC/";
 /// The most bytes of empty lines between two records; the standard has four.
 const MAX_BLANK: usize = 64;
 
-/// Reads the records of a WARC file, compressed or plain. After [`Reader::next_record`] it reads the block of that record;
-/// what of it is not read is skipped. The memory that it takes is bounded, whatever the file contains.
+/// Reads the records of a WARC file, compressed or plain. After [`Reader::next_record`] it reads the block of that
+/// record; what of it is not read is skipped. The memory that it takes is bounded, whatever the file contains.
 ///
 /// ```no_run
 /// # fn example() -> actix_crawler::Result<()> {
@@ -146,8 +147,8 @@ impl Reader {
         Ok(Some(Record { fields, offset, length: self.left }))
     }
 
-    /// Finds the next member with something in it, or stays within the current one. Returns where it begins; `None` at the
-    /// end of the file.
+    /// Finds the next member with something in it, or stays within the current one. Returns where it begins; `None` at
+    /// the end of the file.
     fn begin_member(&mut self) -> io::Result<Option<u64>> {
         loop {
             if self.state == State::BetweenMembers || !self.stream.is_compressed() {

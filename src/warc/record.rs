@@ -1,5 +1,5 @@
-//! Record: the header of a WARC record: its kind and its named fields; and how one is written as a gzip member. Does not
-//! know what the block means.
+//! Record: the header of a WARC record: its kind and its named fields; and how one is written as a gzip member. Does
+//! not know what the block means.
 
 use std::io;
 

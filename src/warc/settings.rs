@@ -23,19 +23,20 @@ use crate::error::{Error, Result};
 pub struct Warc {
     /// The folder. It is created if it does not exist.
     pub dir: PathBuf,
-    /// How files are named. `{time}` becomes the time when a file is begun, as 17 digits, and `{serial}` its number in this
-    /// run, as 5 digits.
+    /// How files are named. `{time}` becomes the time when a file is begun, as 17 digits, and `{serial}` its number in
+    /// this run, as 5 digits.
     #[serde(default = "default_file_name")]
     pub file_name: String,
     /// The size at which a file is closed and the next one begun; 1 GB by default, as web archives recommend. A file is
     /// larger only where a single response is.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
-    /// Whether request records keep what identifies who asks: `Authorization`, `Cookie`, and headers whose name looks like a
-    /// secret. Not by default: in place of their values the archive has `[left out]`.
+    /// Whether request records keep what identifies who asks: `Authorization`, `Cookie`, and headers whose name looks
+    /// like a secret. Not by default: in place of their values the archive has `[left out]`.
     #[serde(default)]
     pub keeps_credentials: bool,
-    /// Fields for the first record of each file, beside those about the software: `operator`, `isPartOf`, `description`.
+    /// Fields for the first record of each file, beside those about the software: `operator`, `isPartOf`,
+    /// `description`.
     #[serde(default)]
     pub info: BTreeMap<String, String>,
 }

@@ -1,4 +1,5 @@
-//! Stream: a file of gzip members, or a plain one, as a sequence of bytes, and where each member begins. Knows no records.
+//! Stream: a file of gzip members, or a plain one, as a sequence of bytes, and where each member begins. Knows no
+//! records.
 
 use std::{
     fs::File,
@@ -31,8 +32,8 @@ impl Stream {
         Ok(Self(Some(Inside::Plain(Counted { file: BufReader::with_capacity(READ_SIZE, file), position: offset }))))
     }
 
-    /// Begins the next member, after the one before is read to its end. Returns where it begins; `None` at the end of the
-    /// file.
+    /// Begins the next member, after the one before is read to its end. Returns where it begins; `None` at the end of
+    /// the file.
     pub fn begin(&mut self) -> io::Result<Option<u64>> {
         let mut counted = match self.0.take() {
             Some(Inside::Gzip(decoder)) => decoder.into_inner().into_inner(),

@@ -1,5 +1,5 @@
-//! Tests of archives: what is written is read back, whatever happened to the writer; and what is hostile is refused within
-//! bounds.
+//! Tests of archives: what is written is read back, whatever happened to the writer; and what is hostile is refused
+//! within bounds.
 
 use std::{
     fs::{self, OpenOptions},
@@ -90,7 +90,8 @@ fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     }
 }
 
-/// Each page in flight once had a thread at work with an encoder, which was most of the memory of a crawl with an archive.
+/// Each page in flight once had a thread at work with an encoder, which was most of the memory of a crawl with an
+/// archive.
 #[test]
 fn many_pages_at_once_are_archived_by_few_threads() {
     let processors = thread::available_parallelism().map_or(1, usize::from);

@@ -1,5 +1,5 @@
-//! UrlKey: under which key web archives sort and look up a URL (SURT): without its scheme, its host reversed, and all that
-//! servers commonly ignore made alike. As the Python package `surt` makes it.
+//! UrlKey: under which key web archives sort and look up a URL (SURT): without its scheme, its host reversed, and all
+//! that servers commonly ignore made alike. As the Python package `surt` makes it.
 
 use std::{borrow::Cow, fmt::Write, sync::LazyLock};
 

@@ -61,7 +61,8 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verified> {
     Ok(verified)
 }
 
-/// Reads a block, and tells for each of its digests whether it is right. That of a revisit's payload is of another record.
+/// Reads a block, and tells for each of its digests whether it is right. That of a revisit's payload is of another
+/// record.
 fn digests(record: &Record, reader: &mut Reader) -> std::io::Result<Vec<(&'static str, bool)>> {
     let declared = |name| record.field(name).and_then(|declared| Some((declared, Digester::of(declared)?)));
     let mut block = declared("WARC-Block-Digest");

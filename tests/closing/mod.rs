@@ -1,5 +1,5 @@
-//! Closing: waits until a state is closed. An aborted crawl is over within a second; its state, on a busy machine, a little
-//! later.
+//! Closing: waits until a state is closed. An aborted crawl is over within a second; its state, on a busy machine, a
+//! little later.
 
 use std::{fs::File, path::Path};
 

@@ -41,9 +41,9 @@ fn far_away(server: &PostgresServer) -> u16 {
     port
 }
 
-/// Two nodes, each of which commits many pages at a time, since the database is far away. What counts is the time of all
-/// processes of the database, with what it does in the background. Only with `ACTIX_CRAWLER_TEST_LONGER`: where nodes are slow,
-/// what they ask all the time is divided by few pages.
+/// Two nodes, each of which commits many pages at a time, since the database is far away. What counts is the time of
+/// all processes of the database, with what it does in the background. Only with `ACTIX_CRAWLER_TEST_LONGER`: where
+/// nodes are slow, what they ask all the time is divided by few pages.
 #[test]
 fn a_page_costs_the_database_at_most_60_us_where_a_hundred_are_in_a_commit() {
     if env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_none() {

@@ -107,7 +107,8 @@ fn a_node_of_which_a_lagging_replica_knows_nothing_is_waited_for() {
     shared.is_whole(&site);
 }
 
-/// Nodes come and go while the replica hears of nothing, so that it knows others as the owners of parts than the primary.
+/// Nodes come and go while the replica hears of nothing, so that it knows others as the owners of parts than the
+/// primary.
 #[test]
 fn a_failover_to_a_replica_that_lags_hurries_nobody_and_every_page_is_crawled() {
     let site = Site::of(SHAPE);

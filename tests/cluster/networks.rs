@@ -29,7 +29,8 @@ enum Cut {
     Both,
 }
 
-/// Runs a test once more, in a network of its own with all that it starts. Says what is missing where there can be none.
+/// Runs a test once more, in a network of its own with all that it starts. Says what is missing where there can be
+/// none.
 fn inside(test: &str, run: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         // Rules go before the router's own addresses, and what is lost is lost in the direction of the rule alone.
@@ -202,8 +203,8 @@ fn a_node_that_is_cut_off_from_its_database_ends_and_neither_hurries_anybody_nor
     });
 }
 
-/// It cannot know whether its requests have arrived. What it has written before the way was cut arrives when it is open again, and
-/// what follows may come right behind that: so gaps are judged only where requests arrive.
+/// It cannot know whether its requests have arrived. What it has written before the way was cut arrives when it is open
+/// again, and what follows may come right behind that: so gaps are judged only where requests arrive.
 #[test]
 fn a_node_whose_sites_cannot_be_reached_for_a_while_goes_on_and_loses_nothing() {
     inside("a_node_whose_sites_cannot_be_reached_for_a_while_goes_on_and_loses_nothing", || {

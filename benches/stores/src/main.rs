@@ -1,9 +1,9 @@
 //! Measures embedded stores on the frontier's workload. Usage: `stores fjall|redb|sqlite URLS DIR`
 //!
-//! Each commit brings 500 discovered links, four in five of them new, over 100,000 domains (Zipf): a 128-bit fingerprint
-//! is checked and inserted, and about 120 bytes go to the domain's queue by priority. With each commit two domains'
-//! heads are read (16 entries) and 16 entries are settled. Commits are atomic; every 200 ms what was committed is made
-//! durable (for the stores that can tell the two apart).
+//! Each commit brings 500 discovered links, four in five of them new, over 100,000 domains (Zipf): a 128-bit
+//! fingerprint is checked and inserted, and about 120 bytes go to the domain's queue by priority. With each commit two
+//! domains' heads are read (16 entries) and 16 entries are settled. Commits are atomic; every 200 ms what was committed
+//! is made durable (for the stores that can tell the two apart).
 
 mod stores;
 mod workload;

@@ -1,5 +1,5 @@
-//! Convert: a program that makes text or HTML of a document: it reads the document on stdin and writes on stdout. Knows no
-//! crawl.
+//! Convert: a program that makes text or HTML of a document: it reads the document on stdin and writes on stdout. Knows
+//! no crawl.
 
 mod program;
 
@@ -26,8 +26,8 @@ pub struct Converter {
     arguments: Vec<String>,
 }
 
-/// The longest that a program may take: less than the longest time for a page, so that it is stopped, with all that it has
-/// started.
+/// The longest that a program may take: less than the longest time for a page, so that it is stopped, with all that it
+/// has started.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
 
 /// The most that is read of what a program writes, in bytes.
@@ -40,8 +40,8 @@ const MAX_MESSAGE: u64 = 500;
 const MESSAGE_TIME_LIMIT: Duration = Duration::from_secs(1);
 
 impl Converter {
-    /// Reads a content type, and a command with its arguments, which spaces separate: quotes do not join them, and no shell
-    /// sees it.
+    /// Reads a content type, and a command with its arguments, which spaces separate: quotes do not join them, and no
+    /// shell sees it.
     ///
     /// # Errors
     /// Says what is wrong with either.

@@ -1,5 +1,5 @@
-//! Program: a program that converts a document, and what it starts itself: they end together. Does not know what they read and
-//! write.
+//! Program: a program that converts a document, and what it starts itself: they end together. Does not know what they
+//! read and write.
 
 use std::{
     io,
@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-/// A program that runs. On Unix it leads a process group of its own: a script is killed with what it has started, and Ctrl-C
-/// on a terminal does not reach it, as a crawl lets what is in flight end.
+/// A program that runs. On Unix it leads a process group of its own: a script is killed with what it has started, and
+/// Ctrl-C on a terminal does not reach it, as a crawl lets what is in flight end.
 pub struct Program(Mutex<State>);
 
 struct State {

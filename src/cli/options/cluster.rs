@@ -7,10 +7,10 @@ use super::super::exit;
 /// Where a crawl is that machines share.
 #[derive(Args, Debug, Default)]
 pub struct ClusterOptions {
-    /// Share the crawl with other machines through this PostgreSQL database, as postgres://user@host/database with the password
-    /// in PGPASSWORD: all nodes that are started with the same command crawl together, each its own domains, and take over
-    /// those of a node that ends. A node that cannot reach the database for 9 s ends, so let a supervisor start it again. Needs
-    /// a program with the feature `cluster`
+    /// Share the crawl with other machines through this PostgreSQL database, as postgres://user@host/database with the
+    /// password in PGPASSWORD: all nodes that are started with the same command crawl together, each its own domains,
+    /// and take over those of a node that ends. A node that cannot reach the database for 9 s ends, so let a supervisor
+    /// start it again. Needs a program with the feature `cluster`
     #[arg(long, value_name = "URL", requires = "crawl", conflicts_with = "state", help_heading = "Cluster")]
     pub cluster: Option<String>,
     /// The name of the shared crawl: lower-case letters, digits, _ and -
@@ -40,8 +40,8 @@ pub enum ClusterTask {
     Resume(SharedCrawl),
     /// Let all nodes of a shared crawl end what is in flight, and exit; nodes that are started later go on
     Stop(SharedCrawl),
-    /// Write what waits in a shared crawl as JSON Lines, each with its part and state: waiting, tried (and to be tried again) or
-    /// sent (on its way to another node)
+    /// Write what waits in a shared crawl as JSON Lines, each with its part and state: waiting, tried (and to be tried
+    /// again) or sent (on its way to another node)
     Export(SharedCrawl),
     /// Remove a shared crawl with all that its database keeps of it; nodes that crawl it give up
     Drop(SharedCrawl),

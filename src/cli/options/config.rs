@@ -18,7 +18,8 @@ pub struct ConfigOptions {
 /// What `config` does.
 #[derive(Debug, Subcommand)]
 pub enum ConfigTask {
-    /// Say each fault of a file and of the variables that replace its values, with its line and the key that was probably meant
+    /// Say each fault of a file and of the variables that replace its values, with its line and the key that was
+    /// probably meant
     #[command(after_help = exit::OF_CONFIG)]
     Check {
         /// The file

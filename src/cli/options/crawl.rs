@@ -55,8 +55,8 @@ pub struct CrawlOptions {
     /// Crawl what --record kept in this directory, or what WARC files in it contain, without any network
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub replay: Option<PathBuf>,
-    /// Archive each request and response as it was on the wire in this directory, in WARC files; `actix-crawler warc` reads
-    /// them, and so do pywb and other tools of web archives
+    /// Archive each request and response as it was on the wire in this directory, in WARC files; `actix-crawler warc`
+    /// reads them, and so do pywb and other tools of web archives
     #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
     pub warc: Option<PathBuf>,
     /// The number of network threads [default: the number of cores]

@@ -1,5 +1,5 @@
-//! Options: the command line as clap reads it, the options of one noun in a file each. Where an option is not given, the
-//! `--config` file's value holds, or the library's default.
+//! Options: the command line as clap reads it, the options of one noun in a file each. Where an option is not given,
+//! the `--config` file's value holds, or the library's default.
 
 mod cluster;
 mod config;

@@ -14,7 +14,8 @@ pub struct IdentityOptions {
     /// Where site owners can reach you: a URL or a mail address; required unless every URL is loopback
     #[arg(long, value_name = "URL-or-mail")]
     pub contact: Option<String>,
-    /// The whole User-Agent, with a contact in it, as `mybot/1.0 (+https://example.org/bot)` [default: made of --contact]
+    /// The whole User-Agent, with a contact in it, as `mybot/1.0 (+https://example.org/bot)` [default: made of
+    /// --contact]
     #[arg(long, value_name = "UA", conflicts_with = "contact")]
     pub user_agent: Option<String>,
 }
@@ -54,8 +55,8 @@ pub struct Network {
     /// The largest body in bytes, as `500k` or `10M` [default: 10Mi]
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub max_body: Option<u64>,
-    /// Read answers that have both Transfer-Encoding and Content-Length, by the former alone, as curl does [default: they
-    /// fail]
+    /// Read answers that have both Transfer-Encoding and Content-Length, by the former alone, as curl does [default:
+    /// they fail]
     #[arg(long)]
     pub chunked_over_length: bool,
 }

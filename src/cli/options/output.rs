@@ -14,29 +14,30 @@ use super::{
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
-    /// Write only the pages whose URLs match this regular expression, as /product/; the links of the others are followed all the
-    /// same, and no file of theirs is downloaded; may be repeated, and then one must match [default: all]
+    /// Write only the pages whose URLs match this regular expression, as /product/; the links of the others are
+    /// followed all the same, and no file of theirs is downloaded; may be repeated, and then one must match [default:
+    /// all]
     #[arg(long, value_name = "RE", value_parser = values::pattern)]
     pub items: Vec<Pattern>,
-    /// Write a line for each element that a CSS selector finds, as .card, in place of one for each page: --select and --files-css
-    /// then read within it, and --select NAME=@ATTRIBUTE its own attribute
+    /// Write a line for each element that a CSS selector finds, as .card, in place of one for each page: --select and
+    /// --files-css then read within it, and --select NAME=@ATTRIBUTE its own attribute
     #[arg(long, value_name = "CSS", value_parser = values::css)]
     pub each: Option<String>,
     /// Add a field with the texts of the elements that a CSS selector finds, or with NAME=CSS@ATTRIBUTE the values of
-    /// their attribute; of each, 'NAME=CSS | number' takes the number, without those that have none, and
-    /// 'NAME=CSS | re REGEX' what matches, or its first group; may be repeated. It replaces a field of the page that has its
-    /// name, as title, but not url
+    /// their attribute; of each, 'NAME=CSS | number' takes the number, without those that have none, and 'NAME=CSS | re
+    /// REGEX' what matches, or its first group; may be repeated. It replaces a field of the page that has its name, as
+    /// title, but not url
     #[arg(long, value_name = "NAME=CSS")]
     pub select: Vec<Select>,
     /// Write these fields alone, in this order, as url,name,price: in each -o, and in CSV as its columns [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub fields: Vec<String>,
-    /// Download files of each page to this folder, and add a field `files` that says what became of each: its images, or what
-    /// --files-css selects. What is there is not requested again for 90 days
+    /// Download files of each page to this folder, and add a field `files` that says what became of each: its images,
+    /// or what --files-css selects. What is there is not requested again for 90 days
     #[arg(long, value_name = "DIR")]
     pub files: Option<PathBuf>,
-    /// Which files --files downloads: the href or src of the elements that a CSS selector finds, as a[href$='.pdf']; may be
-    /// repeated [default: img]
+    /// Which files --files downloads: the href or src of the elements that a CSS selector finds, as a[href$='.pdf'];
+    /// may be repeated [default: img]
     #[arg(long, value_name = "CSS")]
     pub files_css: Vec<String>,
     /// Add a field `simhash`: 16 hexadecimal digits, which differ in few bits between pages that are nearly the same
@@ -56,17 +57,17 @@ pub struct OutputOptions {
         default_missing_value = "main"
     )]
     pub markdown: Option<Part>,
-    /// Read documents of this content type as pages, by a program that reads one on stdin and writes text or HTML on stdout:
-    /// application/pdf="pdftotext - -"; spaces separate its arguments, quotes do not join them, and no shell reads it; may
-    /// be repeated
+    /// Read documents of this content type as pages, by a program that reads one on stdin and writes text or HTML on
+    /// stdout: application/pdf="pdftotext - -"; spaces separate its arguments, quotes do not join them, and no shell
+    /// reads it; may be repeated
     #[arg(long, value_name = "TYPE=COMMAND")]
     pub convert: Vec<Converter>,
-    /// Write pages to this file, as its ending says: .jsonl, .json, .csv or .xml, with .gz or .zst after it if it is to be
-    /// compressed; {domain}, {time} and {spider} in the name are filled in. Or to the table `items` of a database: .sqlite or
-    /// .db, or, if this program has the feature `postgres`, a URL like postgres://user@host/database with the password in
-    /// PGPASSWORD. With the feature `parquet` also to .parquet, and with `object-store` to objects of a bucket, as
-    /// s3://bucket/{domain}.jsonl. Or, if it ends with a slash, each to a file of Markdown in this folder, with an llms.txt
-    /// that lists them; `-` is stdout, as JSON Lines; may be repeated [default: -]
+    /// Write pages to this file, as its ending says: .jsonl, .json, .csv or .xml, with .gz or .zst after it if it is to
+    /// be compressed; {domain}, {time} and {spider} in the name are filled in. Or to the table `items` of a database:
+    /// .sqlite or .db, or, if this program has the feature `postgres`, a URL like postgres://user@host/database with
+    /// the password in PGPASSWORD. With the feature `parquet` also to .parquet, and with `object-store` to objects of a
+    /// bucket, as s3://bucket/{domain}.jsonl. Or, if it ends with a slash, each to a file of Markdown in this folder,
+    /// with an llms.txt that lists them; `-` is stdout, as JSON Lines; may be repeated [default: -]
     #[arg(short, long, value_name = "FILE|FOLDER/|-")]
     pub output: Vec<PathBuf>,
     /// Put a ' before CSV texts that a spreadsheet would take for a formula, as those that begin with = + - @

@@ -15,8 +15,8 @@ pub struct PaceOptions {
     /// flight at once: 50/s with answers that take 0.75 s needs 50 [default: see --delay]
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     pub rate: Option<Rate>,
-    /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s, or
-    /// none with --rate]
+    /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s,
+    /// or none with --rate]
     #[arg(long, alias = "spacing", value_name = "TIME", value_parser = values::duration)]
     pub delay: Option<Duration>,
     /// The most requests in flight to each domain [default: 1]

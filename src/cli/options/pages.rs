@@ -22,8 +22,8 @@ pub struct PageOptions {
     /// sitemaps and files of --files do not count [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many)]
     pub max_pages: Option<u64>,
-    /// The most requests in all, with --state in all its runs together; redirects, error statuses and retries count, robots
-    /// files, sitemaps and files of --files do not [default: no bound]
+    /// The most requests in all, with --state in all its runs together; redirects, error statuses and retries count,
+    /// robots files, sitemaps and files of --files do not [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many)]
     pub max_requests: Option<u64>,
     /// The most pages of each domain; what counts is as for --max-pages [default: no bound]
@@ -71,12 +71,12 @@ pub struct PageOptions {
     /// Fetch the seeds again although --state has seen them, to find what is new
     #[arg(long)]
     pub seeds_again: bool,
-    /// Which of a domain's pages goes first: the one that was found first, the nearest to a seed, or the farthest from it
-    /// [default: found]
+    /// Which of a domain's pages goes first: the one that was found first, the nearest to a seed, or the farthest from
+    /// it [default: found]
     #[arg(long, value_name = "found|breadth|depth", value_parser = order)]
     pub order: Option<Order>,
-    /// Fetch the pages whose URLs match this regular expression before others of their domain, as /product/=10, or after them, as
-    /// /archive/=-10; the first that matches counts. May be repeated [default: 0 for all]
+    /// Fetch the pages whose URLs match this regular expression before others of their domain, as /product/=10, or
+    /// after them, as /archive/=-10; the first that matches counts. May be repeated [default: 0 for all]
     #[arg(long, value_name = "RE=N", value_parser = priority, allow_hyphen_values = true)]
     pub priority: Vec<PriorityRule>,
     /// Leave out pages whose text is nearly that of an earlier page, with the links on them

@@ -61,8 +61,8 @@ const FOREIGN: [Foreign; 16] = [
     Foreign { names: &["quiet", "silent", "no-progress"], option: "progress", tip: "write --progress never" },
 ];
 
-/// Adds to an error about an unknown option what was probably meant, if that is known: one with two hyphens in place of one,
-/// one in small letters, or what other tools call otherwise. `given` are all arguments.
+/// Adds to an error about an unknown option what was probably meant, if that is known: one with two hyphens in place of
+/// one, one in small letters, or what other tools call otherwise. `given` are all arguments.
 pub fn explained(mut error: Error, command: &Command, given: &[OsString]) -> Error {
     let unknown = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(unknown)) if error.kind() == ErrorKind::UnknownArgument => unknown.clone(),
@@ -78,8 +78,8 @@ pub fn explained(mut error: Error, command: &Command, given: &[OsString]) -> Err
     error
 }
 
-/// Returns an error about a long option with one hyphen that would be read as a short one with its value: `-order breadth` as
-/// `-o rder`.
+/// Returns an error about a long option with one hyphen that would be read as a short one with its value:
+/// `-order breadth` as `-o rder`.
 pub fn with_one_hyphen(mut command: &mut Command, given: &[OsString]) -> Option<Error> {
     let mut is_value = false;
     for given in given.iter().skip(1).map_while(|given| given.to_str().filter(|given| *given != "--")) {

@@ -159,8 +159,8 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// The body as text: decoded if its type is text or XML, which may name its charset itself (RFC 7303 §3), or names a charset;
-/// else unchanged if it is UTF-8. JSON is UTF-8 whatever charset is named (RFC 8259 §8.1, §11), if it can be.
+/// The body as text: decoded if its type is text or XML, which may name its charset itself (RFC 7303 §3), or names a
+/// charset; else unchanged if it is UTF-8. JSON is UTF-8 whatever charset is named (RFC 8259 §8.1, §11), if it can be.
 fn text(response: &Response) -> Option<Cow<'_, str>> {
     let utf8 = || str::from_utf8(response.bytes()).ok().map(Cow::Borrowed);
     let page = response.clone().into_page();

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The starts of a poll. Answers tell of them about in their order, so those of a while alone are held, for however long the
-/// poll lasts.
+/// The starts of a poll. Answers tell of them about in their order, so those of a while alone are held, for however
+/// long the poll lasts.
 pub struct Starts {
     window: Duration,
     /// How far behind the latest start one may be that is told of: no answer takes longer.

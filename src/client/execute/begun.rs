@@ -40,12 +40,12 @@ struct Requests {
     waiting: VecDeque<(usize, RequestBuilder)>,
 }
 
-/// The most requests of a domain that wait in the client beyond those in flight, so that the next is ready when a permit
-/// comes.
+/// The most requests of a domain that wait in the client beyond those in flight, so that the next is ready when a
+/// permit comes.
 const MAX_LOOK_AHEAD: usize = 32;
 
-/// The most requests that are taken beyond those that may be in flight to one domain, some 5 MB: they wait for others of their
-/// domain, and those of other domains may come after them.
+/// The most requests that are taken beyond those that may be in flight to one domain, some 5 MB: they wait for others
+/// of their domain, and those of other domains may come after them.
 const MAX_WAITING: usize = 10_000;
 
 /// Sends one request and reads its response. Returns its domain too.

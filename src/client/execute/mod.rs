@@ -21,7 +21,8 @@ use crate::{error::Result, request::Request};
 /// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
 ///
 /// Awaited, it returns all results in the order of the requests. [`Execution::unordered`] and [`Execution::ordered`]
-/// return them one by one, and [`Execution::write_to`] writes them to a file or a database. A request that fails does not end the others, unless [`Execution::fail_fast`] says so.
+/// return them one by one, and [`Execution::write_to`] writes them to a file or a database. A request that fails does
+/// not end the others, unless [`Execution::fail_fast`] says so.
 ///
 /// ```
 #[doc = include_str!("../example_api.md")]
@@ -121,8 +122,8 @@ pub struct Completion<T> {
     pub result: Result<T>,
 }
 
-/// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`] with its method, headers, body,
-/// session, proxy, and whether it keeps redirects.
+/// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`] with its method,
+/// headers, body, session, proxy, and whether it keeps redirects.
 ///
 /// ```
 /// # use actix_crawler::{Error, Rate, Request, ThrottledClient, client::IntoRequest};

@@ -57,16 +57,18 @@ type Placed = (usize, Record);
 type Refused = Vec<(usize, SinkError)>;
 
 impl<I, F> Execution<'_, I, F> {
-    /// Writes what is read to a feed, such as a file or a table, as it comes. What is read is an item, or a list of items.
+    /// Writes what is read to a feed, such as a file or a table, as it comes. What is read is an item, or a list of
+    /// items.
     ///
-    /// Items that came while others were written are committed together, as many as [`Batch::items`](crate::feed::Batch) of
-    /// the feed at the most. The feed is opened anew, so what an earlier run wrote goes; with [`Feed::append`] it stays. A
-    /// request that fails, and an item that the feed refuses, do not end the others.
+    /// Items that came while others were written are committed together, as many as
+    /// [`Batch::items`](crate::feed::Batch) of the feed at the most. The feed is opened anew, so what an earlier run
+    /// wrote goes; with [`Feed::append`] it stays. A request that fails, and an item that the feed refuses, do not end
+    /// the others.
     ///
-    /// What is whole only at its end, as a Parquet file or an object of a bucket, is there when this has returned without an error.
-    /// If it fails, or its future is dropped before, rows of a Parquet file are in the folder `items.parquet.part`, and an object's
-    /// in the folder of [`Feed::spool`]; the next call with the same feed goes on with them if it has [`Feed::append`], and else
-    /// begins anew.
+    /// What is whole only at its end, as a Parquet file or an object of a bucket, is there when this has returned
+    /// without an error. If it fails, or its future is dropped before, rows of a Parquet file are in the folder
+    /// `items.parquet.part`, and an object's in the folder of [`Feed::spool`]; the next call with the same feed goes on
+    /// with them if it has [`Feed::append`], and else begins anew.
     ///
     /// ```no_run
     /// use actix_crawler::{Rate, Result, ThrottledClient, feed::Feed};

@@ -118,7 +118,8 @@ impl Node {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let look_interval = self.pause();
         let transaction = self.client().await?.transaction().await?;
-        // Locks the crawl: it neither ends meanwhile, nor does another node come. It goes on when the node's settings are accepted.
+        // Locks the crawl: it neither ends meanwhile, nor does another node come. It goes on when the node's settings
+        // are accepted.
         let sql = "UPDATE crawl SET nodes = nodes + 1 RETURNING ends, stops, counters, timeline <> timeline()";
         let rows = transaction.query_typed(sql, &[]).await?;
         let (ends, stops, counters, has_failed_over): (i64, i64, Option<String>, bool) = match rows.first() {
@@ -163,8 +164,8 @@ impl Node {
         Ok(Joined { session, ends, stops, look_interval, joins_others: !live.is_empty() })
     }
 
-    /// Looks whether other nodes are silent for so long that they must have ended, and says so, unless they give a sign of life at
-    /// the last moment. What fails is tried again the next time.
+    /// Looks whether other nodes are silent for so long that they must have ended, and says so, unless they give a sign
+    /// of life at the last moment. What fails is tried again the next time.
     pub async fn look_after_others(&mut self) {
         let limit = self.pause();
         let looked = match timeout(limit, self.bury_the_dead()).await {
@@ -260,8 +261,8 @@ impl Node {
         self.term.end();
     }
 
-    /// Leaves the crawl, so that other nodes take the parts of this one at once. The term ends first, so no new write begins.
-    /// Writes that had passed their gate get a moment to end before another node can know.
+    /// Leaves the crawl, so that other nodes take the parts of this one at once. The term ends first, so no new write
+    /// begins. Writes that had passed their gate get a moment to end before another node can know.
     pub async fn leave(mut self) {
         self.term.end();
         sleep(LAST_WRITES).await;
@@ -293,9 +294,10 @@ impl Node {
     }
 }
 
-/// Makes all nodes void that joined before the database failed over, and gives all parts to one in their place, which is
-/// silent. The replica may know neither all of them nor whose the parts were, and each may ask until its term lapses. So the
-/// parts are taken over as those of any node that is not heard of any more. When they were asked before it is not known either.
+/// Makes all nodes void that joined before the database failed over, and gives all parts to one in their place, which
+/// is silent. The replica may know neither all of them nor whose the parts were, and each may ask until its term
+/// lapses. So the parts are taken over as those of any node that is not heard of any more. When they were asked before
+/// it is not known either.
 async fn void_all(transaction: &Transaction<'_>, term: i64) -> std::result::Result<(), SqlError> {
     transaction
         .batch_execute("UPDATE crawl SET timeline = timeline(); UPDATE node SET state = 'dead' WHERE state = 'live'; DELETE FROM rested")

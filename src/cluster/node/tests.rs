@@ -14,7 +14,8 @@ fn peer(session: i64, beat: i64) -> Peer {
 fn nobody_is_found_dead_before_its_own_term_must_have_lapsed_by_the_clock_of_whoever_looks() {
     let (now, mut watch) = (Instant::now(), Watch::default());
     let mut dead = |beats: [i64; 2], after: Duration| {
-        // Regression: whoever had a shorter term by mistake took over while the other still asked. The second's is half as long.
+        // Regression: whoever had a shorter term by mistake took over while the other still asked. The second's is half
+        // as long.
         let peers = [peer(1, beats[0]), Peer { length: TermLength::new(5 * S), ..peer(2, beats[1]) }];
         watch.dead(&peers, now + after).iter().map(|peer| peer.session).collect::<Vec<_>>()
     };
@@ -197,8 +198,8 @@ fn the_accounts_of_a_node_that_leaves_while_another_joins_are_kept() {
     });
 }
 
-/// Whoever begins a crawl has its seeds fetched again, if that is asked for. Regression: each of several nodes that were started
-/// together did, and later none, where a node of the crawl before had not left yet.
+/// Whoever begins a crawl has its seeds fetched again, if that is asked for. Regression: each of several nodes that
+/// were started together did, and later none, where a node of the crawl before had not left yet.
 #[test]
 fn of_nodes_that_are_started_together_one_begins_the_crawl_also_if_one_of_the_crawl_before_is_still_there() {
     let shared = Shared::new("begins");

@@ -19,9 +19,9 @@ pub struct Evidence {
     pub smallest_gap: Option<Duration>,
     /// The most requests in flight at once.
     pub most_in_flight: u32,
-    /// Further starts that the rate allowed while a request waited, because all places in flight were taken: more than one
-    /// in ten of `requests` means that [`per_domain`](crate::Politeness::per_domain) is too small for the rate. 0 without a
-    /// rate.
+    /// Further starts that the rate allowed while a request waited, because all places in flight were taken: more than
+    /// one in ten of `requests` means that [`per_domain`](crate::Politeness::per_domain) is too small for the rate. 0
+    /// without a rate.
     pub missed: u32,
 }
 

@@ -17,8 +17,8 @@ impl Missed {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// Returns how many starts were missed, when a place becomes free at `now`: none unless a request waited for it. The law
-    /// would have allowed that one at `allowed`, if not at once, and the next ones an `interval` apart.
+    /// Returns how many starts were missed, when a place becomes free at `now`: none unless a request waited for it.
+    /// The law would have allowed that one at `allowed`, if not at once, and the next ones an `interval` apart.
     pub fn place_is_free(&mut self, now: Instant, allowed: Option<Instant>, interval: Duration) -> u32 {
         let Some(since) = self.waiting_since.take() else { return 0 };
         let allowed = allowed.map_or(since, |allowed| allowed.max(since));

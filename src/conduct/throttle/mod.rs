@@ -67,8 +67,8 @@ const SHORT_WINDOW: Duration = Duration::from_secs(10);
 /// More starts than any window counts: see [`Throttle::assume_asked`].
 const ASSUMED: u64 = 1 << 32;
 
-/// How many starts a forecast follows one by one: they take a tenth of a millisecond. A quota that ends, or a burst, shows
-/// in them.
+/// How many starts a forecast follows one by one: they take a tenth of a millisecond. A quota that ends, or a burst,
+/// shows in them.
 const FORECAST_STEPS: u64 = 2_000;
 
 /// How long to wait while another request of the domain is being written.
@@ -172,8 +172,8 @@ impl Throttle {
         Ok(self.due_after(self.planned, now))
     }
 
-    /// Returns when the start after `ahead` others is due, if each starts as soon as the law allows and is answered at once.
-    /// The law itself tells: it is followed for the first of them, and the rest go on at their pace.
+    /// Returns when the start after `ahead` others is due, if each starts as soon as the law allows and is answered at
+    /// once. The law itself tells: it is followed for the first of them, and the rest go on at their pace.
     #[allow(clippy::cast_precision_loss, reason = "a forecast of so many starts is rough")]
     pub(crate) fn forecast(&self, ahead: u64, now: Instant) -> Instant {
         let mut law = self.clone();
@@ -196,8 +196,8 @@ impl Throttle {
         Duration::try_from_secs_f64(pace * beyond as f64).ok().and_then(|rest| due.checked_add(rest)).unwrap_or(due)
     }
 
-    /// Tells whether one more request takes the last place in flight, and nothing has to be known of those that then wait for
-    /// one: see [`Throttle::wait_for_place`].
+    /// Tells whether one more request takes the last place in flight, and nothing has to be known of those that then
+    /// wait for one: see [`Throttle::wait_for_place`].
     pub(crate) fn is_last_place(&self) -> bool {
         self.limits.rate.window().is_none() && self.in_flight() + 1 >= self.limits.in_flight.get()
     }
@@ -302,8 +302,8 @@ impl Throttle {
         }
     }
 
-    /// Ends a planned request at `now`; `started` tells whether it was written. Returns how many starts the rate has allowed
-    /// while another request waited for the place.
+    /// Ends a planned request at `now`; `started` tells whether it was written. Returns how many starts the rate has
+    /// allowed while another request waited for the place.
     pub(crate) fn release(&mut self, now: Instant, started: bool) -> u32 {
         let missed = self.limits.rate.window().map_or(0, |window| {
             let earliest = self.earliest();

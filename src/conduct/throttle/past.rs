@@ -65,8 +65,8 @@ impl Past {
         self.starts = std::iter::repeat_n(first, more).chain(told).collect();
     }
 
-    /// Keeps as many starts as `window` counts, of `all` that were made. Those that are not remembered are filled in, and
-    /// those made before the limits last changed by what is known of them.
+    /// Keeps as many starts as `window` counts, of `all` that were made. Those that are not remembered are filled in,
+    /// and those made before the limits last changed by what is known of them.
     pub fn fill(&mut self, window: Window, all: Starts) {
         let most = window.count.get() as usize;
         let surplus = self.starts.len().saturating_sub(most);

@@ -323,8 +323,8 @@ proptest! {
     }
 }
 
-/// A domain that goes from process to process, each of which knows only what the one before has told. Times between are those in
-/// which it belongs to nobody.
+/// A domain that goes from process to process, each of which knows only what the one before has told. Times between are
+/// those in which it belongs to nobody.
 #[test]
 fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
     for (limits, per, most, expected) in [

@@ -105,8 +105,8 @@ impl Crawl {
         }
     }
 
-    /// Stops asking the domains that are to be given to other machines. What was set aside of them goes back to the frontier;
-    /// requests in flight end.
+    /// Stops asking the domains that are to be given to other machines. What was set aside of them goes back to the
+    /// frontier; requests in flight end.
     pub(super) fn leave(&mut self, now: Instant) {
         let frontier = &self.frontier;
         for domain in self.domains.matching(|domain| !frontier.may_ask(domain)) {
@@ -115,7 +115,8 @@ impl Crawl {
         self.sharing.next_check = Some(now);
     }
 
-    /// Goes on with the domains of parts that are not given away after all, also with those of which a robots file alone waits.
+    /// Goes on with the domains of parts that are not given away after all, also with those of which a robots file
+    /// alone waits.
     pub(super) fn stay(&mut self, parts: &PartSet, now: Instant) {
         for domain in self.domains.matching(|domain| parts.contains(Part::of(domain))) {
             self.domains.schedule(&domain, now);
@@ -133,8 +134,8 @@ impl Crawl {
         self.sharing.next_check = (quiet != leaving).then_some(now + CHECK);
     }
 
-    /// Gives all parts away of which nothing is in flight, before the store is closed: whoever has them next, here or elsewhere, knows
-    /// then when their domains were asked.
+    /// Gives all parts away of which nothing is in flight, before the store is closed: whoever has them next, here or
+    /// elsewhere, knows then when their domains were asked.
     pub fn let_go_of_all(&mut self, now: Instant) {
         let Some(shared) = self.frontier.durable().and_then(|store| store.shared()) else { return };
         let held = Part::all().filter(|part| shared.holds_part(*part)).collect();

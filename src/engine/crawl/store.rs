@@ -50,8 +50,8 @@ impl Crawl {
         }
     }
 
-    /// Ends the crawl because results can no longer be stored or delivered, or nobody may be asked any more. Requests in
-    /// flight end; their pages stay as they were last stored.
+    /// Ends the crawl because results can no longer be stored or delivered, or nobody may be asked any more. Requests
+    /// in flight end; their pages stay as they were last stored.
     pub fn break_off(&mut self, why: String) {
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();

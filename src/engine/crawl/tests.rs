@@ -187,8 +187,8 @@ impl World {
         self.crawl.domains.recall(domain, refused, self.now);
     }
 
-    /// Runs one turn of the scheduler, and the fetchers until the next turn. Returns how many requests ended unsent, or are
-    /// told to the spider.
+    /// Runs one turn of the scheduler, and the fetchers until the next turn. Returns how many requests ended unsent, or
+    /// are told to the spider.
     fn turn(&mut self) -> u64 {
         let unasked = |crawl: &Crawl| crawl.ledger().failed + crawl.ledger().dropped;
         let before = unasked(&self.crawl);
@@ -367,8 +367,8 @@ fn what_waits_for_a_later_attempt_fails_with_its_domain_and_a_sitemap_is_not_tol
     assert_eq!((heard, world.crawl.ledger().failed), (vec!["/0", "/1", "/2"], 4));
 }
 
-/// Regression: the crawl did not end for as long as the domain was given up, up to a day: such pages are on lease, and only
-/// what waits in the frontier was drained.
+/// Regression: the crawl did not end for as long as the domain was given up, up to a day: such pages are on lease, and
+/// only what waits in the frontier was drained.
 #[test]
 fn pages_that_wait_for_a_robots_file_end_with_their_domain() {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -519,8 +519,8 @@ fn while_one_session_rests_its_requests_are_not_granted_and_those_of_others_are(
     assert!(world.crawl.is_finished());
 }
 
-/// Regression: a page that came after the end on all machines, and waited here for its robots file or a permit, was waited for
-/// without end.
+/// Regression: a page that came after the end on all machines, and waited here for its robots file or a permit, was
+/// waited for without end.
 #[test]
 fn what_comes_after_the_end_on_all_machines_is_not_waited_for() {
     let [domain, _] = domains();
@@ -582,8 +582,8 @@ fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
     assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
-/// Regression: the request that looked whether a fault of this machine is over was a page that waited for a file, which was
-/// not requested while that one was under way: the crawl stood still for ever.
+/// Regression: the request that looked whether a fault of this machine is over was a page that waited for a file, which
+/// was not requested while that one was under way: the crawl stood still for ever.
 #[test]
 fn a_page_that_looks_whether_an_outage_is_over_gets_its_files() {
     let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
@@ -751,8 +751,8 @@ mod on_disk {
     }
 
     /// Such a state was taken for that of a new crawl: a domain was asked 27 ms after the process before had asked it.
-    /// Regression: a page that was allowed when the budget was used up went back, and its domain was not woken when there was
-    /// more.
+    /// Regression: a page that was allowed when the budget was used up went back, and its domain was not woken when
+    /// there was more.
     #[test]
     fn a_budget_that_grows_wakes_what_an_earlier_one_has_put_back() {
         let dir = tempfile::tempdir().unwrap();

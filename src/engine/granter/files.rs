@@ -1,5 +1,5 @@
-//! Files: grants permits for the files that items wait for. They have places of their own, and go before the pages of their
-//! domain: so a page that waits for its files never waits for another page to end.
+//! Files: grants permits for the files that items wait for. They have places of their own, and go before the pages of
+//! their domain: so a page that waits for its files never waits for another page to end.
 
 use std::{
     sync::Arc,

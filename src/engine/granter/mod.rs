@@ -267,8 +267,8 @@ impl Granter {
                 PagesOrFiles::Files => self.files_ready_at(turn, domain),
             };
             let Some(ready_at) = ready_at else { return Stopped::Empty };
-            // Not ready yet: schedule a later turn, or the caller would pop the domain again at once. The frontier lends
-            // nothing before it is ready, even within the time ahead.
+            // Not ready yet: schedule a later turn, or the caller would pop the domain again at once. The frontier
+            // lends nothing before it is ready, even within the time ahead.
             if ready_at > now {
                 return Stopped::NotBefore(ready_at.max(now + 2 * AHEAD));
             }
@@ -300,9 +300,9 @@ impl Granter {
                 }
                 Err(Refusal::Full) => return Stopped::Full,
                 Ok(permit) => {
-                    // If nothing is found, the permit is returned, and the loop looks again when the domain is ready. The
-                    // search also takes requests that become ready before the horizon; otherwise the loop would come
-                    // back for them without end.
+                    // If nothing is found, the permit is returned, and the loop looks again when the domain is ready.
+                    // The search also takes requests that become ready before the horizon; otherwise the loop would
+                    // come back for them without end.
                     let search = match kind {
                         PagesOrFiles::Pages { intake, .. } => self.search(turn, intake, domain, now + AHEAD),
                         PagesOrFiles::Files => self.search_files(turn, domain, now + AHEAD),
@@ -341,8 +341,8 @@ impl Granter {
         waits
     }
 
-    /// Gives back what was set aside of a domain that is to belong to another process. Files that wait for it end: the pages that
-    /// wait for these would hold it up.
+    /// Gives back what was set aside of a domain that is to belong to another process. Files that wait for it end: the
+    /// pages that wait for these would hold it up.
     pub fn set_free(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
         give_back(turn.frontier, self.ruled.take(domain));
         give_back(turn.frontier, self.robots.unpark(domain).into_iter());
@@ -478,8 +478,8 @@ impl Granter {
         give_back(frontier, self.ruled.take_all());
     }
 
-    /// Returns the pages that wait for a robots file, or are allowed by one, to the frontier: they are judged again when they
-    /// are lent next. Returns their domains, which must be woken.
+    /// Returns the pages that wait for a robots file, or are allowed by one, to the frontier: they are judged again
+    /// when they are lent next. Returns their domains, which must be woken.
     pub fn give_pages_back(&mut self, frontier: &mut dyn Frontier) -> HashSet<Domain> {
         let pages: Vec<_> = self.robots.unpark_pages().into_iter().chain(self.ruled.take_all()).collect();
         let of = |leased: &Leased| {

@@ -197,7 +197,8 @@ impl Granter {
         }
     }
 
-    /// Lets a robots file of a domain of another process count as one that could not be had, so that it is asked for again later.
+    /// Lets a robots file of a domain of another process count as one that could not be had, so that it is asked for
+    /// again later.
     fn not_asked(&mut self, turn: &mut Turn<'_>, file: &Url) {
         let outcome =
             Outcome::WithoutRequest { key: "elsewhere", detail: "another machine asks its domain".to_owned() };
@@ -208,8 +209,8 @@ impl Granter {
         }
     }
 
-    /// Requests a robots file. A redirect to another domain is paced as that domain's request. Of a domain of another process
-    /// the store may have the file; otherwise it is not to be had now.
+    /// Requests a robots file. A redirect to another domain is paced as that domain's request. Of a domain of another
+    /// process the store may have the file; otherwise it is not to be had now.
     fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
         if !turn.frontier.holds(&domain) {

@@ -118,7 +118,8 @@ impl Intake {
         Seeded::Queued
     }
 
-    /// Passes a candidate through admission. Whoever seeds or submits one hears how it failed before; of a link nobody asks.
+    /// Passes a candidate through admission. Whoever seeds or submits one hears how it failed before; of a link nobody
+    /// asks.
     fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate, is_seed: bool) -> Seeded {
         if candidate.request().kind() == Kind::File {
             return self.admit_file(turn, candidate.into_request());

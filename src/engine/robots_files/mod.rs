@@ -177,8 +177,8 @@ impl RobotsFiles {
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
     }
 
-    /// Notes that a file of another process's domain is to be looked for in the store. Tells whether that is new: the second time
-    /// it was not there.
+    /// Notes that a file of another process's domain is to be looked for in the store. Tells whether that is new: the
+    /// second time it was not there.
     pub fn begin_elsewhere(&mut self, url: &Url) -> bool {
         let is_new = !self.elsewhere.remove(url);
         if is_new {

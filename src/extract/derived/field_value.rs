@@ -8,8 +8,8 @@ use super::{Checked, Piece};
 use crate::extract::FromText;
 use crate::extract::selector_error::SelectorError;
 
-/// What a field of a struct that derives [`Extract`](super::Extract) can be: a type that implements [`FromText`], a JSON value, or a struct
-/// that derives `Extract` itself. Nothing else implements it.
+/// What a field of a struct that derives [`Extract`](super::Extract) can be: a type that implements [`FromText`], a
+/// JSON value, or a struct that derives `Extract` itself. Nothing else implements it.
 ///
 /// ```
 /// use actix_crawler::prelude::*;

@@ -4,9 +4,9 @@ use std::{any::Any, cell::Cell};
 
 use super::FieldValue;
 
-/// The value of a field that nothing reads, or a function of the user's own: of which type it is, the macro cannot tell. The
-/// compiler takes [`MayHaveFiles`] for it if its type is a [`FieldValue`], and [`NoFiles`] otherwise, since that needs one more
-/// reference.
+/// The value of a field that nothing reads, or a function of the user's own: of which type it is, the macro cannot
+/// tell. The compiler takes [`MayHaveFiles`] for it if its type is a [`FieldValue`], and [`NoFiles`] otherwise, since
+/// that needs one more reference.
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "it lives for one call")]
 pub struct Unread<'v, T>(Cell<Option<&'v mut T>>);

@@ -1,5 +1,5 @@
-//! Derived: structs that read themselves from a page. `#[derive(Extract)]` writes a [`FieldRule`] for each field and calls
-//! it; the macro is in `macros/`, and knows the names here.
+//! Derived: structs that read themselves from a page. `#[derive(Extract)]` writes a [`FieldRule`] for each field and
+//! calls it; the macro is in `macros/`, and knows the names here.
 
 mod field;
 mod field_value;
@@ -116,19 +116,20 @@ use super::{css::Selects, selector_error::SelectorError};
 ///
 /// # How many
 ///
-/// An `Option` is `None` and a `Vec` is empty where nothing is found, or `null`. Everything else is required, unless it has
-/// `default` or `default = value`. A `Vec` has one value for each element that matches, or each of a JSON array; those
-/// without the attribute, or that do not match `re`, are left out. A value that is found and cannot be read is an error.
-/// A field that is not read is `#[extract(default)]`.
+/// An `Option` is `None` and a `Vec` is empty where nothing is found, or `null`. Everything else is required, unless it
+/// has `default` or `default = value`. A `Vec` has one value for each element that matches, or each of a JSON array;
+/// those without the attribute, or that do not match `re`, are left out. A value that is found and cannot be read is an
+/// error. A field that is not read is `#[extract(default)]`.
 ///
-/// A field's type is one that implements [`FromText`](super::FromText) (texts, numbers, `Url`), a [`serde_json::Value`], or
-/// a struct that derives `Extract` itself.
+/// A field's type is one that implements [`FromText`](super::FromText) (texts, numbers, `Url`), a
+/// [`serde_json::Value`], or a struct that derives `Extract` itself.
 ///
 /// # JSON in a page
 ///
-/// Fields with `json` or `jmes` are read from the body of a JSON response. In an HTML page, the struct says where its JSON is:
-/// `#[extract(json_ld = "Product")]` is the first JSON-LD object of that type, `#[extract(inline_json = "__NEXT_DATA__")]`
-/// what a script has under that name (see [`Document::inline_json`](super::Document::inline_json)).
+/// Fields with `json` or `jmes` are read from the body of a JSON response. In an HTML page, the struct says where its
+/// JSON is: `#[extract(json_ld = "Product")]` is the first JSON-LD object of that type,
+/// `#[extract(inline_json = "__NEXT_DATA__")]` what a script has under that name (see
+/// [`Document::inline_json`](super::Document::inline_json)).
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -161,8 +162,8 @@ use super::{css::Selects, selector_error::SelectorError};
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Structs may contain each other, as comments with replies do: at most 64 deep, and 100,000 in one call, so that a hostile
-/// page cannot make them without end.
+/// Structs may contain each other, as comments with replies do: at most 64 deep, and 100,000 in one call, so that a
+/// hostile page cannot make them without end.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not read itself from a page",
     note = "write `#[derive(Extract)]` above it, and `#[extract(css = \"…\")]` above each field"

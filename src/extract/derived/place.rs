@@ -1,5 +1,5 @@
-//! Place: where a field is found: by CSS, by a JSON Pointer, or in the element itself. What a language of its own adds is in
-//! its own file.
+//! Place: where a field is found: by CSS, by a JSON Pointer, or in the element itself. What a language of its own adds
+//! is in its own file.
 
 use std::borrow::Cow;
 

@@ -66,11 +66,12 @@ pub(crate) trait Origin {
     fn url(&self) -> &Url;
 }
 
-/// The deepest nesting of structs. Each takes a few hundred bytes of the stack, and comments on real pages are nested less.
+/// The deepest nesting of structs. Each takes a few hundred bytes of the stack, and comments on real pages are nested
+/// less.
 const MAX_DEPTH: u32 = 64;
 
-/// The most structs in one call. Each may read all elements within its own, so those of nested elements could be as many as
-/// two to the power of their depth.
+/// The most structs in one call. Each may read all elements within its own, so those of nested elements could be as
+/// many as two to the power of their depth.
 const MAX_NESTED: u32 = 100_000;
 
 /// How deep the struct is, how many there are in all, and how much text they may still read.

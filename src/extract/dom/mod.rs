@@ -64,8 +64,8 @@ pub enum Cut {
 
 /// Builds the tree of a page, and returns which form each control got, and what was left out.
 ///
-/// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing, and those of XHTML, SVG and MathML
-/// may have a prefix.
+/// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing, and those of XHTML, SVG and
+/// MathML may have a prefix.
 pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, FormOwners, Option<Cut>) {
     let mut building = Building::of(page, syntax);
     while building.step() {}
@@ -122,8 +122,8 @@ impl<'a> Building<'a> {
     }
 }
 
-/// Tells whether a frameset that begins at the end of a page replaces its body, and where the body began; the end of the page
-/// if there was none.
+/// Tells whether a frameset that begins at the end of a page replaces its body, and where the body began; the end of
+/// the page if there was none.
 ///
 /// The standard decides that by the tree ("A start tag whose tag name is frameset", §13.2.6.4.7).
 pub(super) fn body_before_frameset(page: &str, syntax: Syntax) -> Option<usize> {

@@ -37,8 +37,9 @@ impl TreeSink for Sink {
         (self.tree.finish(), owners)
     }
 
-    /// A control in a form that is open belongs to it even where it is not in it: the form was closed by the end of an element
-    /// around it, or stands in a table, whose cells are not in it (HTML §13.2.6.1, "create an element for the token").
+    /// A control in a form that is open belongs to it even where it is not in it: the form was closed by the end of an
+    /// element around it, or stands in a table, whose cells are not in it (HTML §13.2.6.1, "create an element for the
+    /// token").
     fn associate_with_form(&self, control: &NodeId, form: &NodeId, _: (&NodeId, Option<&NodeId>)) {
         self.owners.borrow_mut().push((*control, *form));
     }

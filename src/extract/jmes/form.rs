@@ -1,5 +1,5 @@
-//! Form: what can be told of a query before it is run: how deep it is, and how many times as large as its input its result
-//! may be.
+//! Form: what can be told of a query before it is run: how deep it is, and how many times as large as its input its
+//! result may be.
 
 use jmespath::ast::Ast;
 
@@ -28,8 +28,8 @@ fn parts(query: &Ast) -> Vec<&Ast> {
     }
 }
 
-/// Returns how many copies of its input a query may make: one for each part of a list or a hash, those of one step times
-/// those of the next.
+/// Returns how many copies of its input a query may make: one for each part of a list or a hash, those of one step
+/// times those of the next.
 pub(super) fn growth(query: &Ast) -> u64 {
     let of_parts = || parts(query).into_iter().map(growth);
     match query {

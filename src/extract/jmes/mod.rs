@@ -24,7 +24,8 @@ const MAX_LENGTH: usize = 4_096;
 /// The most signs by which the parser recurses.
 const MAX_OPERATORS: usize = 128;
 
-/// The most steps within each other. Each takes 10 kB of the stack while a query is run, in a program that is not optimised.
+/// The most steps within each other. Each takes 10 kB of the stack while a query is run, in a program that is not
+/// optimised.
 const MAX_DEPTH: usize = 100;
 
 /// How many times as large as its input a result may be by the form of a query: `[@, @]` doubles it.
@@ -59,7 +60,8 @@ type Query = jmespath::Expression<'static>;
 /// ```
 /// # Errors
 /// [`SelectorError::Jmes`]: it is no query, is longer than 4,096 bytes or has more than 128 operators or 100 steps within
-/// each other, may make its input more than 10,000 times as large or finds more than a million values, or a function does not take what it gets.
+/// each other, may make its input more than 10,000 times as large or finds more than a million values, or a function
+/// does not take what it gets.
 pub fn jmes(value: &Value, query: &str) -> Result<Value, SelectorError> {
     let compiled = compile(query)?;
     let refuse = |why: String| invalid(query, why, None);

@@ -122,8 +122,8 @@ pub enum LinkElement {
     Form,
 }
 
-/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends its
-/// readers.
+/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends
+/// its readers.
 ///
 /// ```
 /// use actix_crawler::extract::{LinkElement, LinkSet};
@@ -303,8 +303,9 @@ impl Scanner {
     /// Scans the page `page` from `url`.
     ///
     /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
-    /// returns is bounded by [`Scanner::max_links`], [`Scanner::max_url_length`] and [`MAX_TITLE_LENGTH`]. Links in comments and
-    /// scripts do not count; those in `noscript` and `template` do. Beside a frameset, only frames and the page's head do.
+    /// returns is bounded by [`Scanner::max_links`], [`Scanner::max_url_length`] and [`MAX_TITLE_LENGTH`]. Links in
+    /// comments and scripts do not count; those in `noscript` and `template` do. Beside a frameset, only frames and the
+    /// page's head do.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);

@@ -90,7 +90,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the start tag at byte `at`. In SVG and MathML only `a` links, as in browsers, and in other namespaces nothing.
+    /// Reads the start tag at byte `at`. In SVG and MathML only `a` links, as in browsers, and in other namespaces
+    /// nothing.
     #[inline]
     pub fn start(&mut self, tag: &Tag<'a>, namespace: Namespace, at: usize) {
         self.in_title = false;
@@ -343,8 +344,8 @@ fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL"), and whether its path was cut
-/// off: one that is too long would be repeated in each link.
+/// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL"), and whether its path was
+/// cut off: one that is too long would be repeated in each link.
 fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding, max_url_length: usize) -> (Url, bool) {
     let stated = href.and_then(|href| resolve_from(url, href, charset).ok());
     // A base of another scheme, as `mailto:`, is one, and no relative reference can be resolved against it.

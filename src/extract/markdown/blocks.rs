@@ -59,7 +59,8 @@ impl Blocks {
     /// Begins an item whose first line begins with `marker`.
     pub fn open_item(&mut self, node: NodeId, marker: String, is_tight: bool) {
         let kind = if marker == DESCRIPTION { ContainerKind::Description } else { ContainerKind::Item };
-        // Where descriptions are no part of the dialect, four spaces begin code: so those within each other add them only once.
+        // Where descriptions are no part of the dialect, four spaces begin code: so those within each other add them
+        // only once.
         let is_nested =
             kind == ContainerKind::Description && self.containers.last().is_some_and(|last| last.kind == kind);
         let prefix = if is_nested { String::new() } else { " ".repeat(marker.len()) };
@@ -90,7 +91,8 @@ impl Blocks {
             self.out.push_str(prefix.trim_end());
             self.out.push('\n');
         }
-        // Where descriptions are no part of the dialect, code that begins after a marker is text, and its end begins code.
+        // Where descriptions are no part of the dialect, code that begins after a marker is text, and its end begins
+        // code.
         let is_code = lines.starts_with("```");
         let description = self.containers.last().is_some_and(|inner| inner.marker.as_deref() == Some(DESCRIPTION));
         let marker_alone = (is_code && description).then_some("");

@@ -14,7 +14,8 @@ const MAX_LANGUAGE_ANCESTORS: usize = 3;
 const MAX_CLASSES: usize = 1 << 10;
 
 impl Writer {
-    /// Writes inline code. In Markdown it cannot have links, so that a link within it is one around its part of the code.
+    /// Writes inline code. In Markdown it cannot have links, so that a link within it is one around its part of the
+    /// code.
     pub(super) fn code(&mut self, element: Element<'_>) {
         let mut piece = String::new();
         let mut open = None;

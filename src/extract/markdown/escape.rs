@@ -40,8 +40,8 @@ fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, 
     }
 }
 
-/// Returns where to escape a text that becomes markup only by the word that follows at once, which is escaped itself: the bracket
-/// in `[a]` before `(b)`, and the ampersand in `&` before `lt;`.
+/// Returns where to escape a text that becomes markup only by the word that follows at once, which is escaped itself:
+/// the bracket in `[a]` before `(b)`, and the ampersand in `&` before `lt;`.
 pub(super) fn seam(text: &str, word: &str) -> Option<usize> {
     let is_escaped = |at: usize| text.get(..at).is_some_and(|before| before.ends_with('\\'));
     let at = if text.ends_with(']') && word.starts_with(['(', '[']) {
@@ -66,9 +66,8 @@ fn is_reference(rest: &str) -> bool {
     length > 0 && rest.as_bytes().get(length) == Some(&b';')
 }
 
-/// Returns where to escape a line that would begin a heading, a quotation, a list, a rule or a fence, or would define what a
-/// reference leads to and so not be shown (CommonMark §4.7). `line` already
-/// includes its emphasis and links.
+/// Returns where to escape a line that would begin a heading, a quotation, a list, a rule or a fence, or would define
+/// what a reference leads to and so not be shown (CommonMark §4.7). `line` already includes its emphasis and links.
 pub(super) fn line_start(line: &str) -> Option<usize> {
     let first = *line.as_bytes().first()?;
     let ends_at = |at: usize| line.as_bytes().get(at).is_none_or(|byte| *byte == b' ');

@@ -109,8 +109,8 @@ impl<'a> Markdown<'a> {
         Ok(Self { element: self.element.first(css)?, ..self })
     }
 
-    /// Leaves out the elements that match, with all that is in them. It may be called several times, and main content is
-    /// chosen from what they leave.
+    /// Leaves out the elements that match, with all that is in them. It may be called several times, and main content
+    /// is chosen from what they leave.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -127,9 +127,10 @@ impl<'a> Markdown<'a> {
         Ok(self)
     }
 
-    /// Restricts the conversion to the main content, without navigation, banners and footers: the whole is converted where no
-    /// part of it with at least a quarter of the text stands out. What it is says
-    /// [`Response::main_content`](crate::Response::main_content). The page's one heading of the first level stands above it.
+    /// Restricts the conversion to the main content, without navigation, banners and footers: the whole is converted
+    /// where no part of it with at least a quarter of the text stands out. What it is says
+    /// [`Response::main_content`](crate::Response::main_content). The page's one heading of the first level stands
+    /// above it.
     ///
     /// ```
     /// use actix_crawler::prelude::*;

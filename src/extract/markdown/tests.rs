@@ -291,8 +291,8 @@ fn what_a_selector_names_is_left_out_also_of_the_main_content() {
     assert!(markdown().without("p[").is_err());
 }
 
-/// As in Python's documentation, where methods are described within classes. In CommonMark, which has no descriptions, four
-/// spaces begin code, and a fence that is indented so is text.
+/// As in Python's documentation, where methods are described within classes. In CommonMark, which has no descriptions,
+/// four spaces begin code, and a fence that is indented so is text.
 #[test]
 fn descriptions_within_descriptions_are_no_code_and_code_in_them_is() {
     golden(

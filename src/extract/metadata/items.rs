@@ -271,8 +271,8 @@ impl Draft {
         text.one_line()
     }
 
-    /// Nests the items, and returns the top-level ones. Of several names that have one item, each has a copy while there is room
-    /// for what is in it; the others are left out.
+    /// Nests the items, and returns the top-level ones. Of several names that have one item, each has a copy while
+    /// there is room for what is in it; the others are left out.
     pub fn finish(mut self, skipped: &mut SkippedMetadata) -> Vec<Item> {
         let mut room = MAX_BYTES;
         let mut done: Vec<Option<Item>> = self.items.iter().map(|_| None).collect();
@@ -330,9 +330,9 @@ fn has_room_for(value: &ItemValue, room: &mut usize) -> bool {
     true
 }
 
-/// Returns the value of an element that is a property but not an item: its `content`, which W3C's HTML Microdata has on all
-/// elements as RDFa does (§5.4, "values"), or else by the kind of element (HTML §5.2.4; RDFa for HTML §3.1). `None` if its value
-/// is its text.
+/// Returns the value of an element that is a property but not an item: its `content`, which W3C's HTML Microdata has on
+/// all elements as RDFa does (§5.4, "values"), or else by the kind of element (HTML §5.2.4; RDFa for HTML §3.1). `None`
+/// if its value is its text.
 pub(super) fn own_value(element: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Option<ItemValue> {
     if let Some(content) = element.attr("content") {
         return Some(ItemValue::Text(cut(content.trim(), skipped)));

@@ -47,8 +47,9 @@ pub(crate) fn first_of(root: Element<'_>, kind: &str) -> Option<Value> {
     objects_of(&json_ld.blocks, kind).first().copied().cloned()
 }
 
-/// Parses a block. CDATA marks and a semicolon around it are removed, a comment of HTML around or before it and those of
-/// JavaScript anywhere, and commas before a closing bracket; and line ends within strings, which JSON forbids, become spaces.
+/// Parses a block. CDATA marks and a semicolon around it are removed, a comment of HTML around or before it and those
+/// of JavaScript anywhere, and commas before a closing bracket; and line ends within strings, which JSON forbids,
+/// become spaces.
 fn read(text: &str) -> Option<Value> {
     let text = text.trim().trim_start_matches('\u{feff}');
     let after_comment = || text.strip_prefix("<!--")?.split_once("-->").map(|(_, after)| after.trim());

@@ -1,5 +1,5 @@
-//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix`, with `href`, `src` and `content` (RDFa Lite 1.1);
-//! and of RDFa Core `about`, and names with a prefix in place of URLs. Returns items, not triples.
+//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix`, with `href`, `src` and `content` (RDFa
+//! Lite 1.1); and of RDFa Core `about`, and names with a prefix in place of URLs. Returns items, not triples.
 
 use std::borrow::Cow;
 
@@ -136,8 +136,8 @@ fn is_within_item(frames: &[Frame<'_>]) -> bool {
     frames.iter().any(|frame| frame.subject.is_some())
 }
 
-/// Returns the item that the properties here belong to. What is outside of any item says something of the page, and is left
-/// out.
+/// Returns the item that the properties here belong to. What is outside of any item says something of the page, and is
+/// left out.
 fn subject(
     frames: &mut [Frame<'_>],
     base: &Address,
@@ -173,8 +173,8 @@ fn expanded(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> String {
     format!("{}{name}", vocab.trim())
 }
 
-/// Returns what `about` or `resource` refers to: a URL, or a name with a prefix, in brackets or not (RDFa Core 1.1 §7.4.3). In
-/// brackets it is nothing else.
+/// Returns what `about` or `resource` refers to: a URL, or a name with a prefix, in brackets or not (RDFa Core 1.1
+/// §7.4.3). In brackets it is nothing else.
 fn referred<'a>(text: &'a str, own: &Frame<'_>, frames: &[Frame<'_>]) -> Option<Cow<'a, str>> {
     let text = text.trim();
     match text.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
@@ -184,7 +184,8 @@ fn referred<'a>(text: &'a str, own: &Frame<'_>, frames: &[Frame<'_>]) -> Option<
     }
 }
 
-/// Expands a name with a prefix that is declared. What follows a prefix never begins with two slashes, so no URL has one.
+/// Expands a name with a prefix that is declared. What follows a prefix never begins with two slashes, so no URL has
+/// one.
 fn with_prefix(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> Option<String> {
     let (prefix, local) = name.split_once(':').filter(|(_, local)| !local.starts_with("//"))?;
     let declaring = around(own, frames).filter(|frame| !frame.prefixes.is_empty()).take(MAX_DECLARING);

@@ -173,8 +173,8 @@ fn rdfa_lite_is_read_as_its_recommendation_says() {
     assert_eq!(metadata.rdfa[0].text("preferredAnimal"), Some("Liger"));
 }
 
-/// RDFa Core 1.1 §7.5, and the same as extruct (pyRdfa) has: a link or an image that is no value itself is the subject of what
-/// it contains, and one that is an item names it.
+/// RDFa Core 1.1 §7.5, and the same as extruct (pyRdfa) has: a link or an image that is no value itself is the subject
+/// of what it contains, and one that is an item names it.
 #[test]
 fn properties_belong_to_what_the_elements_around_them_refer_to() {
     let page = |inside: &str| as_json(&read(&format!("<div vocab=v: typeof=A>{inside}</div>")).rdfa);

@@ -15,8 +15,8 @@ pub(super) const MAX_TEXT: usize = 2_048;
 /// The most images, videos, translations or tags of one entry: Google reads 1,000 images.
 const MAX_EXTENSIONS: usize = 1_000;
 
-/// The most text that is kept of one entry: a thousand images with a caption each. Google's limits allow far more, and a
-/// hostile file could make us hold all of its 50 MiB in one entry.
+/// The most text that is kept of one entry: a thousand images with a caption each. Google's limits allow far more, and
+/// a hostile file could make us hold all of its 50 MiB in one entry.
 const MAX_ENTRY_TEXT: usize = 1 << 20;
 
 /// An entry being read.
@@ -25,7 +25,8 @@ pub(super) struct Draft {
     pub depth: usize,
     pub part: Part,
     pub loc: Option<String>,
-    /// The identifier of an RSS item, or the URL in an element that is not known, used as the entry's URL if it has no other.
+    /// The identifier of an RSS item, or the URL in an element that is not known, used as the entry's URL if it has no
+    /// other.
     pub guid: Option<String>,
     /// Whether the current image has a URL.
     has_url: bool,

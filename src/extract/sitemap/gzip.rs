@@ -1,5 +1,5 @@
-//! Gunzip: decodes a gzip file piece by piece. Data after its last member is ignored, as by gzip itself and by browsers: some
-//! servers pad files with zeros. Bounds nothing.
+//! Gunzip: decodes a gzip file piece by piece. Data after its last member is ignored, as by gzip itself and by
+//! browsers: some servers pad files with zeros. Bounds nothing.
 
 use std::io::{self, BufRead, Read};
 

@@ -4,8 +4,8 @@
 //! Supports protocol 0.9 of sitemaps.org with Google's extensions for translations, images, videos and news; of RSS and
 //! Atom feeds, which the protocol allows as sitemaps, it reads links and dates. Like other readers it accepts files
 //! that break the rules: elements are matched by local name in any namespace; white space and other text before the XML
-//! is skipped; a bare `&` is text; the names of HTML, as `&eacute;`, are characters; relative URLs are resolved. What is too
-//! long or too broken is passed over, and the rest of the file is read.
+//! is skipped; a bare `&` is text; the names of HTML, as `&eacute;`, are characters; relative URLs are resolved. What
+//! is too long or too broken is passed over, and the rest of the file is read.
 
 mod date;
 mod draft;

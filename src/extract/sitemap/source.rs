@@ -11,8 +11,8 @@ use super::{
 use crate::extract::prescan;
 use encoding_rs::{Decoder, Encoding, UTF_8};
 
-/// The longest text, tag, comment or CDATA section that is read as a whole; of a longer one the rest is skipped. Feeds contain
-/// whole articles in one; 1 MiB exceeds them, and a hostile file can make us hold at most two of this size.
+/// The longest text, tag, comment or CDATA section that is read as a whole; of a longer one the rest is skipped. Feeds
+/// contain whole articles in one; 1 MiB exceeds them, and a hostile file can make us hold at most two of this size.
 const MAX_TOKEN: usize = 1 << 20;
 
 /// The number of bytes decoded at a time.
@@ -153,8 +153,8 @@ impl<'a> Utf8<'a> {
         }
     }
 
-    /// Tells whether what comes begins as a comment, and is none for want of the second dash. It would be read up to the end of
-    /// the next comment, or of the file.
+    /// Tells whether what comes begins as a comment, and is none for want of the second dash. It would be read up to
+    /// the end of the next comment, or of the file.
     ///
     /// # Errors
     /// The text cannot be read.

@@ -180,9 +180,10 @@ fn files_that_break_the_rules_are_read_as_other_readers_do() {
     assert_eq!(found.urls(), ["https://e.org/?a=1&b=2&copy=3&sort;"]);
 }
 
-/// XML does not define the names of HTML: a strict parser gives up at the first (expat, `sax`, and so ultimate-sitemap-parser
-/// and Crawlee), and libxml2, which Scrapy uses, recovers by leaving the character out, so that the URL is another. A site
-/// that writes them means what they are in HTML, and so do those who read it with an HTML parser.
+/// XML does not define the names of HTML: a strict parser gives up at the first (expat, `sax`, and so
+/// ultimate-sitemap-parser and Crawlee), and libxml2, which Scrapy uses, recovers by leaving the character out, so that
+/// the URL is another. A site that writes them means what they are in HTML, and so do those who read it with an HTML
+/// parser.
 #[test]
 fn a_name_that_only_html_knows_is_its_character() {
     let file = "<urlset><url><loc>https://e.org/caf&eacute;/&Auml;?q=&euro;&amp;r=&copy;</loc></url>\

@@ -1,4 +1,5 @@
-//! Token: the kinds of text and markup in XML, and where each ends. Used for those that are too long to be read as a whole.
+//! Token: the kinds of text and markup in XML, and where each ends. Used for those that are too long to be read as a
+//! whole.
 
 use memchr::{memchr, memchr3_iter};
 

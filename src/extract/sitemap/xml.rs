@@ -21,8 +21,8 @@ use super::{
 };
 use crate::extract::prefix::prefix;
 
-/// The most open elements whose names quick-xml stores, which we do not need: sitemaps have five levels, an article within
-/// Atom's XHTML a few dozen. With more it is begun anew, and forgets them.
+/// The most open elements whose names quick-xml stores, which we do not need: sitemaps have five levels, an article
+/// within Atom's XHTML a few dozen. With more it is begun anew, and forgets them.
 const MAX_OPEN: usize = 4_096;
 
 /// The size to which the event buffer shrinks again.
@@ -284,8 +284,8 @@ impl<'a> XmlEntries<'a> {
         field.push_str(start);
     }
 
-    /// Adds the replacement of `&name;`. XML defines five names; those of HTML, such as `&eacute;`, are read as in HTML, since
-    /// sites write their URLs by functions for web pages. Other names are text.
+    /// Adds the replacement of `&name;`. XML defines five names; those of HTML, such as `&eacute;`, are read as in
+    /// HTML, since sites write their URLs by functions for web pages. Other names are text.
     fn reference(&mut self, reference: &BytesRef<'_>, skipped: &mut SkippedEntries) {
         let named = match &**reference {
             "amp" => Some('&'),

@@ -1,6 +1,6 @@
-//! The tokenizer against html5lib-tests, the public suite, and against html5ever's tokenizer in every state of the suite.
-//! A few cases of the suite stand here; where `HTML5LIB_TESTS` names a clone of it, the same test runs all of them. Knows
-//! which differences are meant.
+//! The tokenizer against html5lib-tests, the public suite, and against html5ever's tokenizer in every state of the
+//! suite. A few cases of the suite stand here; where `HTML5LIB_TESTS` names a clone of it, the same test runs all of
+//! them. Knows which differences are meant.
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
 

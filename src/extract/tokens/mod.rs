@@ -184,8 +184,8 @@ pub(super) enum TextKind {
 impl<'a> Text<'a> {
     /// Returns the text with its character references resolved, if it has any.
     ///
-    /// A NUL is removed from ordinary text and replaced elsewhere, as by tree builders. It ends a reference first: `&lt`,
-    /// NUL, `;` is `<;`.
+    /// A NUL is removed from ordinary text and replaced elsewhere, as by tree builders. It ends a reference first:
+    /// `&lt`, NUL, `;` is `<;`.
     pub fn decoded(&self) -> Cow<'a, str> {
         if self.kind == TextKind::Data && memchr(0, self.raw.as_bytes()).is_some() {
             return self.raw.split('\0').map(|raw| Text { raw, ..*self }.decoded()).collect::<String>().into();

@@ -1,5 +1,5 @@
-//! XPath: XPath 1.0 on the tree of a page. The language is the crate `xpath-eval`'s; here it gets the tree, and bounds, since
-//! it has none: it recurses into expressions, and its sibling axes are quadratic.
+//! XPath: XPath 1.0 on the tree of a page. The language is the crate `xpath-eval`'s; here it gets the tree, and bounds,
+//! since it has none: it recurses into expressions, and its sibling axes are quadratic.
 
 mod node;
 #[cfg(feature = "derive")]
@@ -22,8 +22,8 @@ use super::{
     selector_error::SelectorError,
 };
 
-/// The most steps of one expression: nodes visited, and every 16 bytes of text read. That takes some tenths of a second, and
-/// at most 100 MB for a moment. `//a` takes two steps for each node of a page.
+/// The most steps of one expression: nodes visited, and every 16 bytes of text read. That takes some tenths of a
+/// second, and at most 100 MB for a moment. `//a` takes two steps for each node of a page.
 const MAX_STEPS: u64 = 5_000_000;
 
 /// The longest expression, in bytes.
@@ -43,12 +43,12 @@ thread_local! {
 }
 
 impl<'a> Element<'a> {
-    /// Evaluates an XPath 1.0 expression with this element as its context: `.//td` searches within it, `//td` in the whole
-    /// page. For what it finds see [`XPathValue`].
+    /// Evaluates an XPath 1.0 expression with this element as its context: `.//td` searches within it, `//td` in the
+    /// whole page. For what it finds see [`XPathValue`].
     ///
-    /// Names are those of HTML, in lower case and without a namespace, also in SVG. The parser adds what is left out in the
-    /// source, as browsers do: `//table/tr` finds nothing, since rows are in a `tbody`. `id()` finds by the attribute `id`.
-    /// There are no variables and no functions beside those of XPath 1.0; for regular expressions see
+    /// Names are those of HTML, in lower case and without a namespace, also in SVG. The parser adds what is left out in
+    /// the source, as browsers do: `//table/tr` finds nothing, since rows are in a `tbody`. `id()` finds by the
+    /// attribute `id`. There are no variables and no functions beside those of XPath 1.0; for regular expressions see
     /// [`re`](Element::re).
     ///
     /// ```
@@ -62,8 +62,8 @@ impl<'a> Element<'a> {
     /// ```
     /// # Errors
     /// [`SelectorError::XPath`]: it is no expression, is longer than 4,096 bytes, nests deeper than 32 brackets, has more than
-    /// 256 operators, or takes more than five million steps on this page, as expressions do that look through the page for
-    /// each of its elements.
+    /// 256 operators, or takes more than five million steps on this page, as expressions do that look through the page
+    /// for each of its elements.
     pub fn xpath(&self, expression: &str) -> Result<XPathValue<'a>, SelectorError> {
         self.xpath_within(expression, MAX_STEPS)
     }

@@ -65,8 +65,8 @@ impl<'a> XPathValue<'a> {
         self.elements().first().copied()
     }
 
-    /// Returns the text of each node: of an element as [`Element::text`], of an attribute its value, of a text itself on one
-    /// line. A text, a number or a truth is one text.
+    /// Returns the text of each node: of an element as [`Element::text`], of an attribute its value, of a text itself
+    /// on one line. A text, a number or a truth is one text.
     ///
     /// # Errors
     /// [`SelectorError::Nested`]: elements are within each other, and their texts 16 times as long as the page.
@@ -88,8 +88,8 @@ impl<'a> XPathValue<'a> {
         }
     }
 
-    /// Returns the number that it is, by the rules of XPath: that of the first node's text, which is NaN if that is none. For
-    /// numbers as people write them there is [`number_in`](crate::extract::number_in).
+    /// Returns the number that it is, by the rules of XPath: that of the first node's text, which is NaN if that is
+    /// none. For numbers as people write them there is [`number_in`](crate::extract::number_in).
     pub fn number(&self) -> f64 {
         match &self.0 {
             Kind::Number(number) => *number,
@@ -98,8 +98,8 @@ impl<'a> XPathValue<'a> {
         }
     }
 
-    /// Tells whether it is true, by the rules of XPath: whether there are nodes, or a text that is not empty, or a number
-    /// other than 0.
+    /// Tells whether it is true, by the rules of XPath: whether there are nodes, or a text that is not empty, or a
+    /// number other than 0.
     pub fn is_true(&self) -> bool {
         match &self.0 {
             Kind::Nodes(nodes) => !nodes.is_empty(),

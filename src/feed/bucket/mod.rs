@@ -1,5 +1,5 @@
-//! Bucket: feeds in an object store. Each object is gathered in a file of this machine, the spool, and uploaded when it is
-//! closed. Does not know how records are written.
+//! Bucket: feeds in an object store. Each object is gathered in a file of this machine, the spool, and uploaded when it
+//! is closed. Does not know how records are written.
 
 mod masked;
 mod sink;
@@ -52,8 +52,8 @@ const MAX_PARTS: u64 = 9_000;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Bucket {
-    /// Connects to a bucket, by the credentials in the environment, and asks it for a list, so that what is wrong is known
-    /// before anything is fetched.
+    /// Connects to a bucket, by the credentials in the environment, and asks it for a list, so that what is wrong is
+    /// known before anything is fetched.
     ///
     /// # Errors
     /// It does not answer, is not there, or does not admit us.

@@ -10,9 +10,9 @@ use std::{
 /// without its line end, and whether it is the first of the file. It returns how many bytes of the line are whole;
 /// `None` if none are.
 ///
-/// A kill tears one write: what it wrote is a part of what was to stand there, over the closing and after it. So there is at
-/// most one line without an end; and lines with one that are not whole are together no longer than the closing, of which they
-/// are a remainder. Anything else was not written here.
+/// A kill tears one write: what it wrote is a part of what was to stand there, over the closing and after it. So there
+/// is at most one line without an end; and lines with one that are not whole are together no longer than the closing,
+/// of which they are a remainder. Anything else was not written here.
 ///
 /// # Errors
 /// The file cannot be read, or was not written like this.
@@ -82,7 +82,8 @@ fn end_of_text(file: &mut File, mut end: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Returns where the text before the end of a file ends that is closed by `closed_by`, whoever wrote it. `None` if it is not.
+/// Returns where the text before the end of a file ends that is closed by `closed_by`, whoever wrote it. `None` if it
+/// is not.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -99,8 +100,8 @@ pub(super) fn end_before(file: &mut File, closed_by: &[u8]) -> io::Result<Option
 /// A file without records is no longer than that.
 const MAX_BEGINNING: u64 = 256;
 
-/// Tells whether a file has the beginning of what stands in one without records: it was torn in its first write, or another
-/// program has spaced it in its own way. A power failure leaves zeros.
+/// Tells whether a file has the beginning of what stands in one without records: it was torn in its first write, or
+/// another program has spaced it in its own way. A power failure leaves zeros.
 fn is_beginning(content: &[u8], empty: &[u8]) -> bool {
     let is_text = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != 0;
     let mut empty = empty.iter().filter(is_text);

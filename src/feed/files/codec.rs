@@ -102,8 +102,9 @@ impl Codec {
         }
     }
 
-    /// Finds where the whole members end, without one that holds just the closing. Reads the whole file. What is closed has a
-    /// beginning, which is a member of its own: where it is not, the closing is somewhere within a member of another program.
+    /// Finds where the whole members end, without one that holds just the closing. Reads the whole file. What is closed
+    /// has a beginning, which is a member of its own: where it is not, the closing is somewhere within a member of
+    /// another program.
     ///
     /// # Errors
     /// The file cannot be read, or is of another kind.

@@ -1,5 +1,5 @@
-//! Ends: where the records of files end that a pipeline has looked at or closed, so that it reads none a second time to find
-//! out. Opens nothing.
+//! Ends: where the records of files end that a pipeline has looked at or closed, so that it reads none a second time to
+//! find out. Opens nothing.
 
 use std::{
     fs::File,

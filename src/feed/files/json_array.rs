@@ -37,7 +37,8 @@ impl Layout for JsonArrayLayout {
     }
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
-        // What a program that spaces its arrays otherwise has written is one array, or nothing is known of where its records end.
+        // What a program that spaces its arrays otherwise has written is one array, or nothing is known of where its
+        // records end.
         if !ends_as_ours(file, &self.closing())? && is_whole(file)? {
             return end_before(file, b"]")?.ok_or_else(foreign);
         }

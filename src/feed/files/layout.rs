@@ -26,7 +26,8 @@ pub(crate) trait Layout: Send + 'static {
     /// The format cannot hold it; nothing has changed then, but for bytes that were appended.
     fn encode(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError>;
 
-    /// Finds where the whole records of a file end, which its writer may have left in the middle of one, without the closing.
+    /// Finds where the whole records of a file end, which its writer may have left in the middle of one, without the
+    /// closing.
     ///
     /// # Errors
     /// The file cannot be read, or was not written in this layout.
@@ -41,8 +42,8 @@ pub(crate) trait Layout: Send + 'static {
     /// Goes on after a last line that is whole and has no end, as another program may leave it.
     fn go_on_after_line(&mut self) {}
 
-    /// Returns what the last whole record of a file lacks. It is added when the file is opened: later nobody could tell the
-    /// record from one that a kill has torn.
+    /// Returns what the last whole record of a file lacks. It is added when the file is opened: later nobody could tell
+    /// the record from one that a kill has torn.
     fn missing_end(&self) -> &'static [u8] {
         b""
     }

@@ -1,5 +1,5 @@
-//! Records: appends whole records to a file or standard output, and keeps what closes the file at its end. Does not know
-//! their content.
+//! Records: appends whole records to a file or standard output, and keeps what closes the file at its end. Does not
+//! know their content.
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,5 +1,5 @@
-//! Streams: what a pipeline knows of its outputs, for when they are opened again: what has gone to those that cannot be read, and
-//! where the records of files end. Opens nothing.
+//! Streams: what a pipeline knows of its outputs, for when they are opened again: what has gone to those that cannot be
+//! read, and where the records of files end. Opens nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

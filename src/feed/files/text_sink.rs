@@ -32,8 +32,8 @@ pub(crate) struct TextSink<L> {
     codec: Codec,
     records: Records,
     pending: Vec<u8>,
-    /// Where what has gone to an output is noted that cannot be read again. What closes it is written at the end only, since it
-    /// cannot be written over.
+    /// Where what has gone to an output is noted that cannot be read again. What closes it is written at the end only,
+    /// since it cannot be written over.
     stream: Option<Stream>,
     /// Where the end of its records is noted when it is closed, if it is a file.
     ends: Option<Ends>,
@@ -92,7 +92,8 @@ impl<L: Layout> TextSink<L> {
             (_, []) => Vec::new(),
             (_, missing) => encoded(missing)?,
         };
-        // Before anything is written: what is left of an older, longer file would be taken for what follows after a kill.
+        // Before anything is written: what is left of an older, longer file would be taken for what follows after a
+        // kill.
         if closing.is_empty() || end == 0 {
             file.set_len(end).map_err(wrong)?;
         }
@@ -281,8 +282,8 @@ fn options(layout: &impl Layout) -> OpenOptions {
     options
 }
 
-/// Makes a file this writer's alone, until it is closed. False if another has it; a file system without locks keeps nobody
-/// away.
+/// Makes a file this writer's alone, until it is closed. False if another has it; a file system without locks keeps
+/// nobody away.
 fn lock(file: &File) -> bool {
     let begin = clock::now();
     loop {

@@ -57,8 +57,8 @@ impl Layout for XmlLayout {
 /// The name of the elements of a list.
 const VALUE: &str = "value";
 
-/// Writes an element. Null has an attribute, so that it is not an empty text; the values of a list are elements of their
-/// own; so are the fields within fields.
+/// Writes an element. Null has an attribute, so that it is not an empty text; the values of a list are elements of
+/// their own; so are the fields within fields.
 fn element(name: &str, value: &Value, to: &mut Vec<u8>) {
     let is_name = is_name(name);
     to.push(b'<');

@@ -1,6 +1,7 @@
 //! The laws of every sink, as a test helper for your own sinks. Knows no implementation.
 //!
-//! A sink gets random records, is closed, killed and opened again; what a reader sees is compared with what was committed.
+//! A sink gets random records, is closed, killed and opened again; what a reader sees is compared with what was
+//! committed.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

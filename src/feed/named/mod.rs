@@ -1,5 +1,5 @@
-//! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
-//! files.
+//! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in
+//! the files.
 
 mod named_feed;
 mod notes;
@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{clock, disk::synced_folder::make_synced, domain::registrable, error::Error};
 
-/// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
+/// The most files that are open at once; those used least recently are closed, and opened again when more comes for
+/// them.
 pub(crate) const MAX_OPEN_FILES: usize = 64;
 
 /// The resolution of times in names.
@@ -136,7 +137,8 @@ impl Named {
             None if self.of.names.has(Placeholder::Domain) => MAX_OPEN_FILES,
             None => 1,
         };
-        // Any file in the folder may be named like a domain. One that is not noted is made whole when something is added.
+        // Any file in the folder may be named like a domain. One that is not noted is made whole when something is
+        // added.
         let is_ours = |file: &&Existing| file.path.exists() && (!self.of.continues() || self.notes.has(&file.path));
         let last: Vec<_> = existing.iter().filter(is_ours).take(most).map(|file| file.path.clone()).collect();
         let unfinished = existing.iter().map(|file| file.path.clone()).filter(|path| self.of.is_unfinished(path));
@@ -144,7 +146,8 @@ impl Named {
         [last, unfinished].concat()
     }
 
-    /// Goes on after an earlier run: its last files may be torn. A name that has a number or a time goes on with a new file.
+    /// Goes on after an earlier run: its last files may be torn. A name that has a number or a time goes on with a new
+    /// file.
     fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
         for path in self.torn(&existing) {
             let mut sink = self.of.open_file(&path, self.of.opening)?;
@@ -203,8 +206,8 @@ impl Named {
         };
         let sink = sink.map_err(SinkError::broken)?;
         if self.of.continues() {
-            // Not before it is open: what another program has left has an end then. Of what is noted, a kill has torn a last
-            // record without one.
+            // Not before it is open: what another program has left has an end then. Of what is noted, a kill has torn a
+            // last record without one.
             self.notes.add(Path::new(&*path)).map_err(unwritable)?;
         }
         if let Some(current) = self.current.get_mut(&key) {

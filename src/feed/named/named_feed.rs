@@ -1,4 +1,5 @@
-//! NamedFeed: a feed whose name has placeholders, with what its files are opened for. Does not know which files are open.
+//! NamedFeed: a feed whose name has placeholders, with what its files are opened for. Does not know which files are
+//! open.
 
 use std::{io, path::Path, sync::Arc};
 

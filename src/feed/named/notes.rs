@@ -1,4 +1,5 @@
-//! Notes: which files a crawl's feed has written, in the folder of its state. Knows no feed, and not what is in the files.
+//! Notes: which files a crawl's feed has written, in the folder of its state. Knows no feed, and not what is in the
+//! files.
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,9 +1,9 @@
 //! Parquet: a feed in a file of columns, which is there when it is whole. Knows no names of feeds.
 //!
 //! A Parquet file has no records before its end is written. So rows are committed to a journal beside it, in the folder
-//! `items.parquet.part`; when they are many they become a row group, a file of its own. When the feed closes, the row groups
-//! are put together, and the whole file takes its place by a rename. After a kill, the next run continues from these
-//! files.
+//! `items.parquet.part`; when they are many they become a row group, a file of its own. When the feed closes, the row
+//! groups are put together, and the whole file takes its place by a rename. After a kill, the next run continues from
+//! these files.
 
 mod buffer;
 mod kind;
@@ -223,7 +223,8 @@ impl ParquetSink {
     }
 }
 
-/// Opens the journal, without the line that a kill has torn. Returns its number of rows; `schema` becomes that of its last.
+/// Opens the journal, without the line that a kill has torn. Returns its number of rows; `schema` becomes that of its
+/// last.
 fn journal(part: &Part, schema: &mut Schema, syncs: bool) -> io::Result<(Records, u64)> {
     let path = part.journal();
     let file = append_lines(&path)?;

@@ -1,4 +1,5 @@
-//! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in them.
+//! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in
+//! them.
 
 use std::{
     fs::{self, File, Permissions},
@@ -11,8 +12,8 @@ use crate::{
     feed::{lock::Lock, outputs::check_folder},
 };
 
-/// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows
-/// that are not in one yet. A journal whose number a row group has was made that row group.
+/// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the
+/// rows that are not in one yet. A journal whose number a row group has was made that row group.
 pub(super) struct Part {
     folder: PathBuf,
     /// The unique ID of this folder. A whole file stores the ID of the folder that it was made from.
@@ -20,8 +21,8 @@ pub(super) struct Part {
     /// The lock file, which contains the ID. Without it, the other files of the folder do not count. `None` once the
     /// folder is removed.
     lock: Option<Lock>,
-    /// Those of the file that was there, which is for whom it was. A file in the folder has them too, for the time in which there
-    /// is no other.
+    /// Those of the file that was there, which is for whom it was. A file in the folder has them too, for the time in
+    /// which there is no other.
     permissions: Option<Permissions>,
     /// Whether what is in it is on the disk itself.
     syncs: bool,
@@ -92,8 +93,8 @@ impl Part {
         name.into()
     }
 
-    /// Takes the folder of a file, making it if it is not there. `made_of` is the one that the file says it was made of:
-    /// nothing of it is needed any more.
+    /// Takes the folder of a file, making it if it is not there. `made_of` is the one that the file says it was made
+    /// of: nothing of it is needed any more.
     ///
     /// # Errors
     /// Another writes to it, or it cannot be written.

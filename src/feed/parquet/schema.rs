@@ -66,7 +66,8 @@ impl Schema {
         self.columns.iter().position(|column| column.name == name)
     }
 
-    /// Returns the value for each column, and what changes with it. Fields of `whole` are one cell, whatever is in them.
+    /// Returns the value for each column, and what changes with it. Fields of `whole` are one cell, whatever is in
+    /// them.
     ///
     /// # Errors
     /// A value does not fit its column, or there are too many columns; the error names it.

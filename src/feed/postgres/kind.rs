@@ -29,8 +29,8 @@ impl Kind {
         }
     }
 
-    /// Returns the type for all values of a column: that which numbers have in common, or else that of the first. Null alone
-    /// makes a column of text, which gets another type with its first value.
+    /// Returns the type for all values of a column: that which numbers have in common, or else that of the first. Null
+    /// alone makes a column of text, which gets another type with its first value.
     pub fn of_all<'v>(values: impl Iterator<Item = &'v Value>) -> Self {
         let common = values.filter_map(Self::of).reduce(|all, one| match (all, one) {
             (Self::Bigint, Self::Double) | (Self::Double, Self::Bigint) => Self::Double,

@@ -1,5 +1,5 @@
-//! Marks: a row in the database for each feed without a key, with the number of its last commit. If a connection is lost
-//! while a commit is under way, the row says whether it took place. Knows no records.
+//! Marks: a row in the database for each feed without a key, with the number of its last commit. If a connection is
+//! lost while a commit is under way, the row says whether it took place. Knows no records.
 
 use tokio_postgres::{Client, Error as SqlError, Transaction, types::Type};
 
@@ -19,8 +19,8 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Adds a row for the feed, and the table if necessary. `None` if the user may not: a commit whose outcome is unknown
-    /// ends the feed then.
+    /// Adds a row for the feed, and the table if necessary. `None` if the user may not: a commit whose outcome is
+    /// unknown ends the feed then.
     ///
     /// # Errors
     /// The server says so.
@@ -51,8 +51,8 @@ impl Marks {
         }
     }
 
-    /// Notes a commit within its transaction. Returns `false` if it has taken place already. Waits for a transaction of a lost
-    /// connection that is still under way, since that has locked the row.
+    /// Notes a commit within its transaction. Returns `false` if it has taken place already. Waits for a transaction of
+    /// a lost connection that is still under way, since that has locked the row.
     ///
     /// # Errors
     /// The server says so.

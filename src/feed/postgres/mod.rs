@@ -1,5 +1,5 @@
-//! Postgres: a feed to a table of a PostgreSQL database. Knows no SQL (`schema`), and not how a commit survives the loss of
-//! its connection (`store`).
+//! Postgres: a feed to a table of a PostgreSQL database. Knows no SQL (`schema`), and not how a commit survives the
+//! loss of its connection (`store`).
 
 mod cell;
 mod failed;
@@ -25,8 +25,8 @@ use crate::{
     postgres::{Background, Server},
 };
 
-/// How long a commit waits for a server that cannot be reached, or for other sessions: as long as a restart takes, and well
-/// below the five minutes that a pipeline has for an item.
+/// How long a commit waits for a server that cannot be reached, or for other sessions: as long as a restart takes, and
+/// well below the five minutes that a pipeline has for an item.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// The longest name of a column in bytes; the server would cut off the rest.

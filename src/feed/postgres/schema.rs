@@ -216,8 +216,8 @@ pub(super) fn copy(table: &Table, columns: &[Column]) -> String {
     format!("COPY {} ({}) FROM STDIN", quoted_table(table), list(columns.iter().map(|column| &column.name)))
 }
 
-/// Returns the statement that takes rows as a list of texts for each column, and replaces these columns of those with the same
-/// key.
+/// Returns the statement that takes rows as a list of texts for each column, and replaces these columns of those with
+/// the same key.
 pub(super) fn upsert(table: &Table, columns: &[Column], replaced: &[String]) -> String {
     let names = list(columns.iter().map(|column| &column.name));
     let holes: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();

@@ -258,7 +258,8 @@ async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Res
     Ok(live.insert(new))
 }
 
-/// Returns the columns that are written, in their order; makes the table, and gives a type to columns that had no values.
+/// Returns the columns that are written, in their order; makes the table, and gives a type to columns that had no
+/// values.
 async fn columns_of(
     transaction: &Transaction<'_>,
     table: &Table,

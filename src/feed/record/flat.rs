@@ -8,7 +8,8 @@ use crate::text::hexadecimal::hexadecimal;
 /// Separates the values of a list in one cell.
 pub const LIST_SEPARATOR: &str = " | ";
 
-/// A record as cells. Fields within fields are cells of their own, named with dots, as `price.amount`; a list is one cell.
+/// A record as cells. Fields within fields are cells of their own, named with dots, as `price.amount`; a list is one
+/// cell.
 ///
 /// ```
 /// use actix_crawler::feed::{Flat, Record, Value};
@@ -74,8 +75,8 @@ fn flatten<'r>(
 }
 
 impl Value {
-    /// Returns it as the text of a cell. Null is empty, and so is a number that is not finite. Bytes are hexadecimal. The
-    /// plain values of a list are joined by ` | `; a list of others, or what has fields, is JSON.
+    /// Returns it as the text of a cell. Null is empty, and so is a number that is not finite. Bytes are hexadecimal.
+    /// The plain values of a list are joined by ` | `; a list of others, or what has fields, is JSON.
     pub fn to_cell(&self) -> Cow<'_, str> {
         match self {
             Self::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),

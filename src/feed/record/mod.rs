@@ -56,8 +56,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number, exactly. What is beyond an `i128` is text of its digits.
     Integer(i128),
-    /// A number. An `f32` is the shortest decimal number that reads as the same. What is not finite is null in formats that
-    /// cannot hold it.
+    /// A number. An `f32` is the shortest decimal number that reads as the same. What is not finite is null in formats
+    /// that cannot hold it.
     Float(f64),
     /// Text.
     Text(String),
@@ -65,8 +65,8 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A list, a tuple or a set.
     List(Vec<Value>),
-    /// A struct or a map, with its fields in their order. A variant of an enum with content is one with a single field of
-    /// its name, as in JSON.
+    /// A struct or a map, with its fields in their order. A variant of an enum with content is one with a single field
+    /// of its name, as in JSON.
     Fields(Vec<(Name, Value)>),
 }
 
@@ -74,7 +74,8 @@ impl Record {
     /// Makes a record of an item of a page.
     ///
     /// # Errors
-    /// The item's own `Serialize` fails, a map's keys are no text, numbers or booleans, or it is nested more than 128 deep.
+    /// The item's own `Serialize` fails, a map's keys are no text, numbers or booleans, or it is nested more than 128
+    /// deep.
     pub fn of<I: Serialize + ?Sized>(item: &I, url: impl Into<Arc<str>>) -> Result<Self, SinkError> {
         let (value, variant) = serializer::value_of(item).map_err(SinkError::refused)?;
         Ok(Self { url: url.into(), value, variant })

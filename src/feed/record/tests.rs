@@ -69,7 +69,8 @@ fn the_fields_of_a_variant_are_its_own() {
     assert_eq!(record(&Item::Unit).variant(), None);
 }
 
-/// A crate elsewhere in the program may set the feature `arbitrary_precision` of `serde_json`; then its numbers come as this.
+/// A crate elsewhere in the program may set the feature `arbitrary_precision` of `serde_json`; then its numbers come as
+/// this.
 #[test]
 fn a_number_of_any_precision_is_a_number() {
     struct Digits(&'static str);

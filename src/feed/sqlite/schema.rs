@@ -60,7 +60,8 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
 /// # Errors
 /// The database cannot be read.
 pub(super) fn is_there(connection: &Connection, table: &Table) -> rusqlite::Result<bool> {
-    // Asked by a statement: `table_exists` answers from what the connection knew of the schema, and another may have made it.
+    // Asked by a statement: `table_exists` answers from what the connection knew of the schema, and another may have
+    // made it.
     let there = "SELECT count(*) FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
     connection.query_row(there, [&table.name], |row| row.get::<_, u32>(0)).map(|count| count > 0)
 }
@@ -128,8 +129,8 @@ pub(super) fn check_key(connection: &Connection, table: &Table) -> Result<(), Wh
     }
 }
 
-/// Returns the statement that makes the table. Its columns have no types, so SQLite keeps each value as it is; a column with
-/// a type would make a number of the text `007`, and a float of an integer beyond 64 bits.
+/// Returns the statement that makes the table. Its columns have no types, so SQLite keeps each value as it is; a column
+/// with a type would make a number of the text `007`, and a float of an integer beyond 64 bits.
 pub(super) fn create(table: &Table, names: &[String]) -> String {
     let column = |name: &String| {
         let is_of_key = table.key.contains(name);

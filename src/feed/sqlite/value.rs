@@ -4,8 +4,8 @@ use rusqlite::types;
 
 use crate::feed::{Value, table::is_exact};
 
-/// Returns a value as SQLite has it. A boolean is 0 or 1; a whole number beyond 64 bits is text, and so are lists and maps,
-/// as JSON. NaN is null; infinities are kept.
+/// Returns a value as SQLite has it. A boolean is 0 or 1; a whole number beyond 64 bits is text, and so are lists and
+/// maps, as JSON. NaN is null; infinities are kept.
 pub(super) fn of(value: &Value) -> types::Value {
     match value {
         Value::Null => types::Value::Null,

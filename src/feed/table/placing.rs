@@ -63,8 +63,8 @@ impl Placing {
         self.columns.as_ref().map(Columns::names)
     }
 
-    /// Returns the names of the columns that an item writes to a row which has its key. A table that was there may have columns
-    /// of others: without given ones, those that no item of this run had are left as they are.
+    /// Returns the names of the columns that an item writes to a row which has its key. A table that was there may have
+    /// columns of others: without given ones, those that no item of this run had are left as they are.
     pub fn replaced(&self) -> Vec<String> {
         let are_own = self.table.given.is_some() || self.existing.is_none();
         let names = self.names().unwrap_or_default().iter().enumerate();
@@ -72,8 +72,8 @@ impl Placing {
         names.filter(|(index, _)| is_own(index)).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Makes a row of a record, from the value for each column. The first record sets the columns, unless they are given or
-    /// it is refused.
+    /// Makes a row of a record, from the value for each column. The first record sets the columns, unless they are
+    /// given or it is refused.
     ///
     /// # Errors
     /// The record has a field without a column, or lacks one of the key; or no row can be made of it.

@@ -60,7 +60,8 @@ fn a_file_that_was_not_written_here_is_never_cut() {
     }
 }
 
-/// The end of a list within the last item was once taken for the end of the array, and what stood behind it was cut off.
+/// The end of a list within the last item was once taken for the end of the array, and what stood behind it was cut
+/// off.
 #[test]
 fn an_array_of_another_program_has_all_its_items_after_one_is_added() {
     let dir = tempfile::tempdir().unwrap();
@@ -140,7 +141,8 @@ fn a_last_line_that_another_program_has_not_ended_is_kept_if_it_is_whole() {
     }
 }
 
-/// The run that was first ended before it had an item; the next one took the user's last row for one that a kill has torn.
+/// The run that was first ended before it had an item; the next one took the user's last row for one that a kill has
+/// torn.
 #[test]
 fn a_last_line_of_another_program_is_kept_also_by_the_run_after_one_that_wrote_nothing() {
     let dir = tempfile::tempdir().unwrap();

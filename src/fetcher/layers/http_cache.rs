@@ -1,5 +1,5 @@
-//! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one, and one that is asked
-//! for again, is revalidated with the server. What a request may have changed is removed.
+//! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one, and one that is
+//! asked for again, is revalidated with the server. What a request may have changed is removed.
 
 use std::time::Duration;
 
@@ -149,8 +149,8 @@ impl HttpCache {
         result
     }
 
-    /// Returns the headers that identify us to the server: each identity has cached responses of its own. `None` if they
-    /// depend on the proxy that the request will take.
+    /// Returns the headers that identify us to the server: each identity has cached responses of its own. `None` if
+    /// they depend on the proxy that the request will take.
     fn identity(&self, request: &Request, session: Option<&Session>) -> Option<Vec<u8>> {
         let ours = self.transport.one_identity(request, session)?;
         let ours = ours.into_iter().map(|(name, value)| (name.to_string(), value));
@@ -184,8 +184,8 @@ impl Fetch for HttpCache {
         if !request.method.is_safe() {
             return Box::pin(self.change(permit, request, context));
         }
-        // Each crawl fetches robots files itself: a cached one could be out of date unnoticed. Files of items have an index of
-        // their own.
+        // Each crawl fetches robots files itself: a cached one could be out of date unnoticed. Files of items have an
+        // index of their own.
         let is_cached = request.kind() != Kind::RobotsTxt && context.stream.is_none() && is_plain(request);
         if !is_cached {
             return self.inner.fetch(permit, request, context);

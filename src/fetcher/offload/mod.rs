@@ -28,7 +28,8 @@ pub struct Offload {
     time_limit: Duration,
 }
 
-/// Owns the threads. Dropping it does not wait for them: a spider that never returns must not delay the end of the crawl.
+/// Owns the threads. Dropping it does not wait for them: a spider that never returns must not delay the end of the
+/// crawl.
 pub struct OffloadThreads {
     workers: Arc<Workers>,
     blocking: Option<Runtime>,
@@ -99,7 +100,8 @@ impl Offload {
     /// Runs `work` and returns its result.
     ///
     /// # Errors
-    /// The work panicked, did not return within the time limit, counted from its start, or was dropped at the crawl's end.
+    /// The work panicked, did not return within the time limit, counted from its start, or was dropped at the crawl's
+    /// end.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
         if clock::is_virtual() {
             return self.run_in_no_time(work);

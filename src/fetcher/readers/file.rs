@@ -1,5 +1,5 @@
-//! File: streams a response to the folder of files, piece by piece and off the network's thread: while the disk takes one piece,
-//! the next one comes, and no more is read from the server. Knows no permits and no queues.
+//! File: streams a response to the folder of files, piece by piece and off the network's thread: while the disk takes
+//! one piece, the next one comes, and no more is read from the server. Knows no permits and no queues.
 
 use std::{
     cell::RefCell,

@@ -109,7 +109,8 @@ async fn parse<S: Spider>(
     // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
     // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
-    // Freed here, where it was allocated. Otherwise both threads would wait for each other in the allocator at each page.
+    // Freed here, where it was allocated. Otherwise both threads would wait for each other in the allocator at each
+    // page.
     let _body = answer.response.body.clone();
     let work = move || {
         let PageRules { spider, conversions, redirects, body_limits, .. } = &*rules;

@@ -1,5 +1,5 @@
-//! Sitemap: reads a sitemap file piece by piece, off the network's thread, and passes the URLs on, a thousand at a time:
-//! each waits until the ones before are admitted. Knows no permits and no queues.
+//! Sitemap: reads a sitemap file piece by piece, off the network's thread, and passes the URLs on, a thousand at a
+//! time: each waits until the ones before are admitted. Knows no permits and no queues.
 
 use std::{
     collections::BTreeMap,
@@ -50,8 +50,8 @@ impl Message for Listed {
     type Result = ();
 }
 
-/// How many URLs are passed on at once: admitting them takes the scheduler about a millisecond, as a page with many links
-/// does, and they take half a megabyte.
+/// How many URLs are passed on at once: admitting them takes the scheduler about a millisecond, as a page with many
+/// links does, and they take half a megabyte.
 const BATCH: usize = 1_000;
 
 /// The first bytes of a longer file are read: its entries are complete up to there.

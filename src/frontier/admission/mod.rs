@@ -171,7 +171,8 @@ impl Admission {
         self
     }
 
-    /// Sets what decides which seen pages count as new, beside the frontier: the dates of sitemaps, and the last visits.
+    /// Sets what decides which seen pages count as new, beside the frontier: the dates of sitemaps, and the last
+    /// visits.
     #[must_use]
     pub fn recrawl(mut self, recrawl: &Recrawl) -> Self {
         self.visits = Visits::new(recrawl);
@@ -190,8 +191,8 @@ impl Admission {
         self.is_resumed = true;
     }
 
-    /// Changes the scope. What waits is checked when its turn comes, and what was dropped when it is found again; requests
-    /// that were too deep and no longer are come from [`Admission::take_nearer`].
+    /// Changes the scope. What waits is checked when its turn comes, and what was dropped when it is found again;
+    /// requests that were too deep and no longer are come from [`Admission::take_nearer`].
     ///
     /// # Errors
     /// URLs would be canonicalized otherwise, so that what was seen could not be told any more.
@@ -213,8 +214,8 @@ impl Admission {
         self.boundary.scope()
     }
 
-    /// Adds the host of a seed, or of a seed's redirect, to the scope. What was dropped for its host is judged again when it
-    /// is found again. Tells whether the host is new.
+    /// Adds the host of a seed, or of a seed's redirect, to the scope. What was dropped for its host is judged again
+    /// when it is found again. Tells whether the host is new.
     pub fn include(&mut self, seed: &Url) -> bool {
         let is_new = self.boundary.include(seed);
         // Links to it are skipped where they are found, if they were dropped before.
@@ -293,9 +294,9 @@ impl Admission {
         }
     }
 
-    /// Tells whether a request may be admitted that was dropped before: by a shorter path, as a seed, whose host belongs to
-    /// the scope from then on, where hosts have come into the scope since, and after a change of the scope. Other drops are
-    /// final.
+    /// Tells whether a request may be admitted that was dropped before: by a shorter path, as a seed, whose host
+    /// belongs to the scope from then on, where hosts have come into the scope since, and after a change of the scope.
+    /// Other drops are final.
     fn may_be_undone(&self, reason: DropReason, request: &Request) -> bool {
         let is_seed = request.depth == 0 && request.parent.is_none() && reason != DropReason::Unchanged;
         let is_by_host = self.host_drops.may_be_undone && reason == DropReason::Host;
@@ -375,7 +376,8 @@ impl Admission {
         self.dropped.extend(self.depths.dropped_before().map(|fingerprint| (fingerprint, DropReason::Depth)));
     }
 
-    /// Takes out what has changed of the depths since the last time, to be stored; `None` in place of what is forgotten.
+    /// Takes out what has changed of the depths since the last time, to be stored; `None` in place of what is
+    /// forgotten.
     pub fn take_depth_changes(&mut self) -> Vec<(Fingerprint, Option<KnownDepth>)> {
         self.depths.take_changes()
     }

@@ -1,5 +1,5 @@
-//! QueryCounts: how many different queries of each path were admitted, to find the paths whose queries have no end. Knows
-//! no frontier and no scope.
+//! QueryCounts: how many different queries of each path were admitted, to find the paths whose queries have no end.
+//! Knows no frontier and no scope.
 
 use hashbrown::{HashMap, HashSet};
 use url::Url;

@@ -64,8 +64,8 @@ pub trait Subject {
         Err(frontier)
     }
 
-    /// Hands a domain over to another process, or takes it back. The frontier must report what it loses as news, after the next
-    /// commit at the latest. Returns whether the frontier supports that; by default it does not.
+    /// Hands a domain over to another process, or takes it back. The frontier must report what it loses as news, after
+    /// the next commit at the latest. Returns whether the frontier supports that; by default it does not.
     fn hand_over(&mut self, _frontier: &mut Self::Frontier, _domain: &Domain, _to_us: bool, _now: Instant) -> bool {
         false
     }

@@ -66,8 +66,8 @@ impl Calendar {
     }
 }
 
-/// The furthest stored time in the future that is believed. Requests are delayed for a day at most, and for somewhat more
-/// behind a domain that rests as long.
+/// The furthest stored time in the future that is believed. Requests are delayed for a day at most, and for somewhat
+/// more behind a domain that rests as long.
 const MAX_AHEAD: Duration = Duration::from_secs(2 * 86_400);
 
 /// How far the clocks may be apart before they are read again: clocks that are adjusted slowly stay below it for hours.
@@ -88,8 +88,8 @@ mod tests {
         }
     }
 
-    /// Regression: all that was stored after a laptop had slept for eight hours was eight hours too early, and a delay that
-    /// was stored by a wrong clock lasted a year.
+    /// Regression: all that was stored after a laptop had slept for eight hours was eight hours too early, and a delay
+    /// that was stored by a wrong clock lasted a year.
     #[test]
     fn times_are_right_again_after_a_machine_was_suspended_or_its_clock_was_set() {
         let (start, hour) = (Instant::now(), Duration::from_secs(3_600));

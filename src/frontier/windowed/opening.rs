@@ -137,8 +137,8 @@ fn failed(store: &impl Store) -> Result<Vec<DeadLetter>> {
 
 type SettingsByName = BTreeMap<String, String>;
 
-/// Returns the settings that changed since the last process, and those that are to be stored when the crawl begins. Those of
-/// a new state are stored at once: they show that it was open. Without settings nothing is compared.
+/// Returns the settings that changed since the last process, and those that are to be stored when the crawl begins.
+/// Those of a new state are stored at once: they show that it was open. Without settings nothing is compared.
 fn compare_settings(
     store: &impl Store,
     before: Option<SettingsByName>,

@@ -1,5 +1,5 @@
-//! Sharing: which parts of the crawl a windowed frontier has, and what it exchanges with the frontiers of other machines. Knows
-//! no database and no hashing of parts over machines.
+//! Sharing: which parts of the crawl a windowed frontier has, and what it exchanges with the frontiers of other
+//! machines. Knows no database and no hashing of parts over machines.
 
 use std::{
     collections::VecDeque,
@@ -124,8 +124,8 @@ impl Sharing {
 
     /// Sends a request to the machine whose part it is, unless that has got it already from here.
     pub fn send(&mut self, part: Part, fingerprint: Fingerprint, request: Request, keeps_times: bool) {
-        // A shorter path is told too, and a seed always: its owner may have dropped it under another scope. Where pages become due
-        // again, the owner knows when.
+        // A shorter path is told too, and a seed always: its owner may have dropped it under another scope. Where pages
+        // become due again, the owner knows when.
         if !request.dont_filter && !keeps_times && request.depth > 0 {
             let known = self.sent_before.get(&fingerprint).copied();
             if known.is_some_and(|depth| depth <= request.depth) {
@@ -158,7 +158,8 @@ impl Sharing {
         !self.to_others.is_empty() || self.said != self.to_say()
     }
 
-    /// Tells whether the next commit should not wait for more: it gives a part away or is the reason to, or the crawl may end with it.
+    /// Tells whether the next commit should not wait for more: it gives a part away or is the reason to, or the crawl
+    /// may end with it.
     pub fn is_urgent(&self) -> bool {
         let next = self.to_say();
         !self.to_others.released.is_empty() || self.said.idle != next.idle || self.said.is_unfit != next.is_unfit

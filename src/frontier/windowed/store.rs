@@ -53,8 +53,8 @@ pub trait Store: Send {
     /// The store cannot be written.
     fn keep_settings(&self, settings: &BTreeMap<String, String>) -> Result<()>;
 
-    /// Stores the settings of a crawl that had none. Returns those that another machine has stored meanwhile, if one has; then
-    /// these are not. The default is [`Store::keep_settings`].
+    /// Stores the settings of a crawl that had none. Returns those that another machine has stored meanwhile, if one
+    /// has; then these are not. The default is [`Store::keep_settings`].
     ///
     /// # Errors
     /// The store cannot be read or written.
@@ -213,8 +213,8 @@ pub struct Gained {
     pub histories: Vec<(Domain, DomainHistory)>,
     /// When the domains were last asked of parts that their owners gave away in order.
     pub rested: Vec<LastAsked>,
-    /// What entries, leases and tickets are numbered from: no number of these parts is as high, and no other machine uses
-    /// one of the next 2^40.
+    /// What entries, leases and tickets are numbered from: no number of these parts is as high, and no other machine
+    /// uses one of the next 2^40.
     pub numbers: u64,
 }
 

@@ -398,7 +398,8 @@ impl<S: Store> StoreThread<S> {
     }
 }
 
-/// Applies a batch. Returns false if the crawl has ended before it, by what other machines have done: then it is dropped.
+/// Applies a batch. Returns false if the crawl has ended before it, by what other machines have done: then it is
+/// dropped.
 fn applied(store: &impl Store, batch: Batch) -> Result<bool> {
     match store.apply(batch) {
         Ok(()) => Ok(true),

@@ -16,8 +16,8 @@ struct Delayed {
 
 /// One domain's queue, with its first entries in memory.
 ///
-/// Every entry that is only in the store is at or after `floor`, or is an evicted one, whose delay has not ended. So an entry in
-/// memory before `floor` is the next one.
+/// Every entry that is only in the store is at or after `floor`, or is an evicted one, whose delay has not ended. So an
+/// entry in memory before `floor` is the next one.
 #[derive(Debug, Default)]
 pub struct QueueWindow {
     ready: BinaryHeap<Reverse<Entry>>,

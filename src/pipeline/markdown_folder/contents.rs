@@ -1,5 +1,5 @@
-//! Contents: the `llms.txt` of a folder, which lists its pages for language models (<https://llmstxt.org>). Reads what is
-//! in the folder, so that pages of earlier runs are listed too.
+//! Contents: the `llms.txt` of a folder, which lists its pages for language models (<https://llmstxt.org>). Reads what
+//! is in the folder, so that pages of earlier runs are listed too.
 
 use std::{
     fs::{self, File},

@@ -10,8 +10,9 @@ use crate::text::device_name::is_device;
 /// The longest part of a name that is made of the path, in bytes: enough to tell pages apart by eye.
 const MAX_SLUG: usize = 80;
 
-/// Returns `example.org/docs-install-<hash>.md`. The hash of the whole URL without its fragment makes it unique; the rest
-/// is for people. Any file system takes it: ASCII letters, digits, `-`, `_` and `.`, no longer than 255 bytes, and no device.
+/// Returns `example.org/docs-install-<hash>.md`. The hash of the whole URL without its fragment makes it unique; the
+/// rest is for people. Any file system takes it: ASCII letters, digits, `-`, `_` and `.`, no longer than 255 bytes, and
+/// no device.
 pub(super) fn of(url: &Url) -> PathBuf {
     let mut page = url.clone();
     page.set_fragment(None);

@@ -1,5 +1,5 @@
-//! MarkdownFolder: writes each page to a file of its own, as Markdown with front matter, and lists them in `llms.txt`. Does
-//! not know how a page becomes Markdown.
+//! MarkdownFolder: writes each page to a file of its own, as Markdown with front matter, and lists them in `llms.txt`.
+//! Does not know how a page becomes Markdown.
 
 mod contents;
 mod file_name;
@@ -21,13 +21,15 @@ use crate::{
     feed::check_folder_to_be,
 };
 
-/// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name depends on
-/// the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder lists the pages.
+/// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name
+/// depends on the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder
+/// lists the pages.
 ///
-/// The folder must be new or empty, unless the crawl resumes its state, or has one and was killed before it was first stored: then the pages of earlier runs are kept, and one
-/// that is fetched again replaces its file. No file that holds something else is ever replaced; its page fails. A file is
-/// there whole or not at all, and is passed to the operating system before its item is acknowledged, so a killed process
-/// loses none; if the crawl has a state, it is on the disk by then.
+/// The folder must be new or empty, unless the crawl resumes its state, or has one and was killed before it was first
+/// stored: then the pages of earlier runs are kept, and one that is fetched again replaces its file. No file that holds
+/// something else is ever replaced; its page fails. A file is there whole or not at all, and is passed to the operating
+/// system before its item is acknowledged, so a killed process loses none; if the crawl has a state, it is on the disk
+/// by then.
 ///
 /// ```
 /// use actix_crawler::{pipeline::{MarkdownFolder, MarkdownPage}, prelude::*};

@@ -1,5 +1,5 @@
-//! StepsAhead: the steps of a crawl, which its items go through before their files are requested and before all pipelines. Knows
-//! no pages and no actors.
+//! StepsAhead: the steps of a crawl, which its items go through before their files are requested and before all
+//! pipelines. Knows no pages and no actors.
 
 use std::{
     path::{Path, PathBuf},

@@ -101,7 +101,8 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
 
     fn handle(&mut self, scraped: Scraped<I>, context: &mut Self::Context) -> Self::Result {
         let (run, outs, chain) = (self.run.clone(), self.outs.clone(), context.address());
-        // Here, and not in the future below: futures are polled in any order, and of two items with one key the first counts.
+        // Here, and not in the future below: futures are polled in any order, and of two items with one key the first
+        // counts.
         let first = step(&*run, &scraped.item);
         // A future of the actor: it ends with it, and so do the claims of its keys.
         let passing = async move {

@@ -25,8 +25,8 @@ use crate::{
     feed::Record,
 };
 
-/// Steps that items go through, one after the other, before one or more pipelines get them: leave out duplicates and what is
-/// not wanted, and make other items of them. What Scrapy has item pipelines for.
+/// Steps that items go through, one after the other, before one or more pipelines get them: leave out duplicates and
+/// what is not wanted, and make other items of them. What Scrapy has item pipelines for.
 ///
 /// ```
 /// use actix_crawler::{feed::Feed, pipeline::Steps, prelude::*};
@@ -51,9 +51,9 @@ use crate::{
 /// Such steps stand before some pipelines, and get items whose files are there already. Those of
 /// [`Crawler::steps`](crate::Crawler::steps) stand before everything: what they leave out costs no request for a file.
 ///
-/// An item is acknowledged when all pipelines behind the steps have acknowledged what was made of it, or when a step has
-/// left it out: that is counted as `items/dropped`, and by its reason as `items/dropped/no_price`. A panic in a step fails
-/// the item's page.
+/// An item is acknowledged when all pipelines behind the steps have acknowledged what was made of it, or when a step
+/// has left it out: that is counted as `items/dropped`, and by its reason as `items/dropped/no_price`. A panic in a
+/// step fails the item's page.
 #[must_use = "steps lead nowhere without `to`"]
 pub struct Steps<I, O = I> {
     run: Box<Run<I, O>>,
@@ -100,23 +100,23 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
         Steps { run: Box::new(run), keys: self.keys }
     }
 
-    /// Leaves out items whose key an earlier one had, as `items/dropped/duplicate`. An item whose key is `None` has none, and
-    /// is never left out.
+    /// Leaves out items whose key an earlier one had, as `items/dropped/duplicate`. An item whose key is `None` has
+    /// none, and is never left out.
     ///
-    /// A key counts from when its item is acknowledged: if an item cannot be written, the next with its key goes in its place.
-    /// The last million keys are remembered, and up to a million more, by hashes of 128 bits (up to 75 MB); older ones are
-    /// forgotten, and their duplicates pass. With a state, keys are stored in its folder, so that they count in later runs too:
-    /// those of acknowledged items, but for the last moments before a power failure.
+    /// A key counts from when its item is acknowledged: if an item cannot be written, the next with its key goes in its
+    /// place. The last million keys are remembered, and up to a million more, by hashes of 128 bits (up to 75 MB);
+    /// older ones are forgotten, and their duplicates pass. With a state, keys are stored in its folder, so that they
+    /// count in later runs too: those of acknowledged items, but for the last moments before a power failure.
     ///
-    /// There they are found by the place of this step among those of the crawl. So whoever changes what the key is, or the order of
-    /// pipelines and of such steps, and goes on with the state, would have keys of one meaning taken for another's, and items
-    /// left out: give such keys names, by [`Steps::unique_by_named`].
+    /// There they are found by the place of this step among those of the crawl. So whoever changes what the key is, or
+    /// the order of pipelines and of such steps, and goes on with the state, would have keys of one meaning taken for
+    /// another's, and items left out: give such keys names, by [`Steps::unique_by_named`].
     pub fn unique_by<K: Serialize>(self, key: impl Fn(&O) -> K + Send + Sync + 'static) -> Self {
         self.unique(Keys::default(), key)
     }
 
-    /// As [`Steps::unique_by`], with a name by which the keys are found again in a state, wherever the step is then. Each name
-    /// is of one step. A new name begins without keys.
+    /// As [`Steps::unique_by`], with a name by which the keys are found again in a state, wherever the step is then.
+    /// Each name is of one step. A new name begins without keys.
     ///
     /// ```
     /// use actix_crawler::pipeline::Steps;

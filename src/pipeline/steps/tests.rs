@@ -180,7 +180,8 @@ fn each_pipeline_behind_steps_that_cannot_be_closed_is_named() {
     assert_eq!(closed, Err(PipelineError::broken("the first; the third")));
 }
 
-/// A thousand items for a compressed file were once in the steps at once, and timed out behind a slow pipeline beside it.
+/// A thousand items for a compressed file were once in the steps at once, and timed out behind a slow pipeline beside
+/// it.
 #[test]
 fn a_slow_pipeline_behind_steps_is_not_given_up_while_it_accepts_one_item_after_the_other() {
     let (batched, slow) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));

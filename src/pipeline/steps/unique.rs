@@ -62,7 +62,8 @@ const STORED: usize = 2;
 /// The length of a stored key.
 const LENGTH: usize = 16;
 
-/// A key that an item has claimed. If the claim is dropped, the item was not acknowledged, and another may have the key.
+/// A key that an item has claimed. If the claim is dropped, the item was not acknowledged, and another may have the
+/// key.
 pub(crate) struct Claim {
     keys: Arc<Keys>,
     key: u128,

@@ -66,14 +66,14 @@ impl<'a> Links<'a> {
         PageLink { link, nofollow: link.nofollow, position: LinkPosition::Tag(source, syntax) }
     }
 
-    /// Takes the links of these elements, in place of those that the crawl follows: `a`, `area`, and where the page sends
-    /// its readers. Begins anew, so it comes before what chooses among them.
+    /// Takes the links of these elements, in place of those that the crawl follows: `a`, `area`, and where the page
+    /// sends its readers. Begins anew, so it comes before what chooses among them.
     pub fn of(self, elements: impl Into<LinkSet>) -> Self {
         Self::of_set(self.page, elements.into())
     }
 
-    /// Keeps the links whose element lies within an element that matches `css`, or is one. The text and the `rel` of a link
-    /// that the page has several times are then those of the first there.
+    /// Keeps the links whose element lies within an element that matches `css`, or is one. The text and the `rel` of a
+    /// link that the page has several times are then those of the first there.
     ///
     /// # Errors
     /// The selector is invalid.
@@ -137,8 +137,8 @@ impl<'a> Links<'a> {
         self.retain(|link| domain(link.url()) == own)
     }
 
-    /// Keeps the links that the page lets robots follow: none if [`Response::robots`] has `nofollow`, or else those that
-    /// are not marked `nofollow`, `ugc` or `sponsored`.
+    /// Keeps the links that the page lets robots follow: none if [`Response::robots`] has `nofollow`, or else those
+    /// that are not marked `nofollow`, `ugc` or `sponsored`.
     pub fn followable(self) -> Self {
         let may_follow = !self.page.robots().nofollow;
         self.retain(|link| may_follow && !link.nofollow)
@@ -231,8 +231,8 @@ impl<'a> PageLink<'a> {
         self.nofollow
     }
 
-    /// Returns the visible text of its element, on one line; of an image or an area its `alt`. Read at each call, from at
-    /// most 16 KiB of the page.
+    /// Returns the visible text of its element, on one line; of an image or an area its `alt`. Read at each call, from
+    /// at most 16 KiB of the page.
     pub fn text(&self) -> String {
         match self.position {
             LinkPosition::Tag(source, syntax) => extract::text_of_link(source, syntax),

@@ -46,15 +46,15 @@ pub(super) const MAX_IN_A_JAR: usize = 50;
 pub(super) const MAX_HEADER_LENGTH: usize = 8 * 1_024;
 
 impl Jar {
-    /// Takes in a cookie that was `given` at this time by the count of its session, or that a server sets (0). Tells whether it
-    /// is kept and was not there with this value, or is deleted.
+    /// Takes in a cookie that was `given` at this time by the count of its session, or that a server sets (0). Tells
+    /// whether it is kept and was not there with this value, or is deleted.
     pub fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url, given: u64) -> bool {
         let name = cookie.name();
         // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
         let id = id_of(&cookie);
-        // RFC 6265bis §5.7: plain HTTP, which anyone on the path can modify, must not set a cookie that is sent in place of one
-        // set over TLS.
+        // RFC 6265bis §5.7: plain HTTP, which anyone on the path can modify, must not set a cookie that is sent in
+        // place of one set over TLS.
         let is_covered = |kept: &Cookie<'_>| kept.name() == name && marked_secure(kept) && covers(kept, &id);
         if !is_secure(url) && self.store.iter_unexpired().any(is_covered) {
             return false;
@@ -123,8 +123,8 @@ impl Jar {
         self.records.remove(id);
     }
 
-    /// Removes those that have expired, or else the one that was used least recently, rather one that is not secure (RFC 6265
-    /// §5.3 and RFC 6265bis §5.7): a new session's cookie is worth more than an old one.
+    /// Removes those that have expired, or else the one that was used least recently, rather one that is not secure
+    /// (RFC 6265 §5.3 and RFC 6265bis §5.7): a new session's cookie is worth more than an old one.
     fn make_room(&mut self) {
         let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(id_of).collect();
         for id in &expired {

@@ -1,5 +1,5 @@
-//! Jars: the cookies of one session, in a jar for each pair of registrable domain and proxy, so that they never cross between
-//! them. The port does not matter (RFC 6265 §8.5).
+//! Jars: the cookies of one session, in a jar for each pair of registrable domain and proxy, so that they never cross
+//! between them. The port does not matter (RFC 6265 §8.5).
 
 use std::collections::HashMap;
 
@@ -43,8 +43,8 @@ impl Jars {
         self.with_jar(url, None, |jar, now| jar.take_in(cookie, url, now))
     }
 
-    /// Takes in a cookie that an earlier run has had. A new value of one that is given is given too, or it would hide that one
-    /// from the proxies.
+    /// Takes in a cookie that an earlier run has had. A new value of one that is given is given too, or it would hide
+    /// that one from the proxies.
     pub fn restore(&mut self, url: &Url, cookie: &RawCookie<'static>) {
         self.with_jar(url, None, |jar, now| {
             let given = if jar.was_given(cookie, url) { now } else { 0 };
@@ -57,8 +57,8 @@ impl Jars {
         self.with_jar(url, proxy, |jar, _| jar.header(url))
     }
 
-    /// Uses a jar, at this time by the count of uses, and with that of a proxy the one whose cookies it takes over. There is
-    /// none for a domain without cookies.
+    /// Uses a jar, at this time by the count of uses, and with that of a proxy the one whose cookies it takes over.
+    /// There is none for a domain without cookies.
     fn with_jar<T>(&mut self, url: &Url, proxy: Option<u64>, use_it: impl FnOnce(&mut Jar, u64) -> T) -> T {
         self.uses += 1;
         let key = Key::new(url, proxy);
@@ -102,8 +102,8 @@ impl Jars {
         of_domains.into_iter().flat_map(|(_, jar)| jar.list()).chain(given).collect()
     }
 
-    /// Removes a quarter of the jars: the least recently used ones, and last those with what was given, which no server sets
-    /// again, and the one in use.
+    /// Removes a quarter of the jars: the least recently used ones, and last those with what was given, which no server
+    /// sets again, and the one in use.
     pub fn forget_a_quarter(&mut self) {
         let uses = self.uses;
         let worth = |key: &Key, jar: &Jar| {

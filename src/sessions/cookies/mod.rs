@@ -1,5 +1,5 @@
-//! Cookies: stores the cookies that servers set in one session and sends them back, by RFC 6265 and RFC 6265bis. Knows no
-//! connections and no other session.
+//! Cookies: stores the cookies that servers set in one session and sends them back, by RFC 6265 and RFC 6265bis. Knows
+//! no connections and no other session.
 
 mod jar;
 mod jars;
@@ -72,8 +72,8 @@ impl Cookies {
         of_given(given).is_some_and(|(url, cookie)| self.change(|jars| jars.give(&url, &cookie)))
     }
 
-    /// Adds a cookie that was saved: for requests without a proxy, and through all proxies if it is in the place of one that is
-    /// given. One that has expired meanwhile is not kept.
+    /// Adds a cookie that was saved: for requests without a proxy, and through all proxies if it is in the place of one
+    /// that is given. One that has expired meanwhile is not kept.
     pub fn restore(&self, saved: &SessionCookie) {
         if let Some((url, cookie)) = of_given(saved) {
             self.change(|jars| jars.restore(&url, &cookie));
@@ -144,8 +144,8 @@ impl AllCookies {
         sessions.push(Arc::downgrade(cookies));
     }
 
-    /// Removes cookies of the sessions that were used least recently, while there are too many: so a new session always has
-    /// room for its first ones.
+    /// Removes cookies of the sessions that were used least recently, while there are too many: so a new session always
+    /// has room for its first ones.
     fn forget_some(&self) {
         while self.count.load(Ordering::Relaxed) > MAX_IN_ALL {
             let live: Vec<_> = self.sessions().iter().filter_map(Weak::upgrade).collect();

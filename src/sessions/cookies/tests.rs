@@ -318,8 +318,8 @@ fn a_cookie_counts_at_each_of_its_paths_and_costs_no_other_domain_its_own() {
     assert_eq!(cookies.list(None).len(), cookies.count());
 }
 
-/// RFC 6265 §5.3: where a domain has too many, the one that was used least recently goes, and not the one that is new. A site
-/// with some dozen cookies could not log anyone in.
+/// RFC 6265 §5.3: where a domain has too many, the one that was used least recently goes, and not the one that is new.
+/// A site with some dozen cookies could not log anyone in.
 #[test]
 fn a_new_cookie_takes_the_place_of_the_one_that_its_domain_used_least_recently() {
     let cookies = none();

@@ -59,17 +59,17 @@ impl Settings {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be read, or has an unknown key, a value that the key does not take, or one that no crawl can work with.
-    /// The message names the line of each, and the key that was probably meant. [`Settings::check`] looks at files of
-    /// certificates too.
+    /// The file cannot be read, or has an unknown key, a value that the key does not take, or one that no crawl can
+    /// work with. The message names the line of each, and the key that was probably meant. [`Settings::check`] looks at
+    /// files of certificates too.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         Source::of_file(path.as_ref())?.settings()
     }
 
     /// As [`Settings::read`], with the values of environment variables in place of the file's; without a file the
     /// variables alone. That of `max_queued` is `ACTIX_CRAWLER_MAX_QUEUED`, that of `rate` in `[politeness]` is
-    /// `ACTIX_CRAWLER_POLITENESS__RATE`. A text is written as it is, all else as in TOML. Tables whose keys are names of your
-    /// own, as those of domains, stand in a file only.
+    /// `ACTIX_CRAWLER_POLITENESS__RATE`. A text is written as it is, all else as in TOML. Tables whose keys are names
+    /// of your own, as those of domains, stand in a file only.
     ///
     /// # Errors
     /// As [`Settings::read`]; also for every variable with this beginning that names no key.
@@ -95,7 +95,8 @@ impl Settings {
     }
 }
 
-/// Reads settings, with the defaults in place of what is wrong, and tells every fault. There are none where a text is no TOML.
+/// Reads settings, with the defaults in place of what is wrong, and tells every fault. There are none where a text is
+/// no TOML.
 fn read(text: &str, variables: &[(String, String)]) -> (Option<Settings>, Vec<Fault>) {
     let mut reading = Reading::new(text, variables);
     let settings = reading.table().and_then(|mut table| {

@@ -1,5 +1,5 @@
-//! Schema: the JSON Schema of a settings file, by which editors complete and check it. Its descriptions are the comments of
-//! docs/CONFIG.md, where each key is explained once.
+//! Schema: the JSON Schema of a settings file, by which editors complete and check it. Its descriptions are the
+//! comments of docs/CONFIG.md, where each key is explained once.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Shape: which keys a type reads, and what each of them takes. It is found by asking the type's own `Deserialize`, so it
-//! cannot differ from what is read. Knows no file.
+//! Shape: which keys a type reads, and what each of them takes. It is found by asking the type's own `Deserialize`, so
+//! it cannot differ from what is read. Knows no file.
 
 use std::{cell::RefCell, fmt};
 

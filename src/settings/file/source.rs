@@ -1,5 +1,5 @@
-//! Source: a file and the variables that replace its values, so that what is found later can be told with its line too. Knows
-//! no command line.
+//! Source: a file and the variables that replace its values, so that what is found later can be told with its line too.
+//! Knows no command line.
 
 use std::{env, path::Path};
 
@@ -118,8 +118,8 @@ fn variables() -> Result<Vec<(String, String)>> {
     Ok(variables)
 }
 
-/// Tells whether Kubernetes has set a variable: it does in each pod for each Service, also for one that has our name, or one that
-/// begins with it. `rest` is what follows our prefix.
+/// Tells whether Kubernetes has set a variable: it does in each pod for each Service, also for one that has our name,
+/// or one that begins with it. `rest` is what follows our prefix.
 fn is_of_kubernetes(rest: &str, value: &str) -> bool {
     // `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT`, `NAME_SERVICE_PORT_HTTP`
     let of_service = rest.ends_with("SERVICE_HOST") || rest.ends_with("SERVICE_PORT") || rest.contains("SERVICE_PORT_");

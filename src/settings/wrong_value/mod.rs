@@ -86,7 +86,8 @@ impl Settings {
         found.0
     }
 
-    /// Returns the feeds that name fields which items of these do not have. A program's feeds get items of its own types.
+    /// Returns the feeds that name fields which items of these do not have. A program's feeds get items of its own
+    /// types.
     #[cfg(feature = "toml")]
     pub(crate) fn feeds_without(&self, fields: &[String]) -> Vec<WrongValue> {
         let mut found = Found::default();
@@ -290,8 +291,8 @@ impl Found {
         }
     }
 
-    /// Finds headers that cannot be sent, and secrets among those that go to more than one origin; `origin` is one that a
-    /// secret may belong to.
+    /// Finds headers that cannot be sent, and secrets among those that go to more than one origin; `origin` is one that
+    /// a secret may belong to.
     fn headers(&mut self, key: &Key, headers: &BTreeMap<String, String>, origin: Option<&str>) {
         for (name, value) in headers {
             let key = key.name(name);

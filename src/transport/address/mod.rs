@@ -76,8 +76,8 @@ impl AddressGuard {
         Err(RefusedName { name, kind })
     }
 
-    /// Checks the host of a URL as far as it says by itself where it leads: an address, or a name of this machine. All other
-    /// names are resolved later, and their addresses checked then.
+    /// Checks the host of a URL as far as it says by itself where it leads: an address, or a name of this machine. All
+    /// other names are resolved later, and their addresses checked then.
     ///
     /// ```
     /// use actix_crawler::transport::AddressGuard;

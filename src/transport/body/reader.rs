@@ -1,5 +1,5 @@
-//! BodyReader: decodes the content codings of a body piece by piece, as they are read, in memory that does not grow with
-//! the body.
+//! BodyReader: decodes the content codings of a body piece by piece, as they are read, in memory that does not grow
+//! with the body.
 
 use std::io::{self, Read};
 

@@ -1,5 +1,5 @@
-//! Bucket connector: HTTP to object stores, as the crate `object_store` asks for it. Takes no permits: a bucket is the user's
-//! own and not crawled, so neither politeness nor the address guard is for it.
+//! Bucket connector: HTTP to object stores, as the crate `object_store` asks for it. Takes no permits: a bucket is the
+//! user's own and not crawled, so neither politeness nor the address guard is for it.
 
 mod body;
 mod io;
@@ -37,8 +37,8 @@ use super::tls::{Tls, TlsSettings};
 /// Connects to the servers of object stores.
 #[derive(Debug)]
 pub(crate) struct BucketConnector {
-    /// Whether the metadata service of this machine's cloud may be asked for credentials. Elsewhere its address is nobody's,
-    /// or somebody else's.
+    /// Whether the metadata service of this machine's cloud may be asked for credentials. Elsewhere its address is
+    /// nobody's, or somebody else's.
     pub asks_machine: bool,
 }
 

@@ -105,8 +105,8 @@ async fn look_up(resolver: &TokioResolver, ticket: PendingLookUp) {
     }
 }
 
-/// What an error tells of the name servers: only that a name or an address does not exist is an answer. All else is none, such as
-/// a message that is cut off or cannot be read.
+/// What an error tells of the name servers: only that a name or an address does not exist is an answer. All else is
+/// none, such as a message that is cut off or cannot be read.
 fn cause(error: &NetError) -> Cause {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. }))
@@ -147,8 +147,8 @@ mod tests {
         transport::dns::{Overrides, Resolver},
     };
 
-    /// A name server that answers 192.0.2.7 with a TTL of a day, denies names that begin with `none`, never answers names that
-    /// begin with `slow`, and answers in part only for those that begin with `cut`.
+    /// A name server that answers 192.0.2.7 with a TTL of a day, denies names that begin with `none`, never answers
+    /// names that begin with `slow`, and answers in part only for those that begin with `cut`.
     fn name_server(asked: Arc<AtomicUsize>) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(error, "no address for `none.example`: no such host");
     }
 
-    /// RFC 2181 §9: an answer with the bit TC is to be ignored, and asked for by TCP. Regression: where that failed too, it
-    /// counted as the name server's word that there is no such host.
+    /// RFC 2181 §9: an answer with the bit TC is to be ignored, and asked for by TCP. Regression: where that failed
+    /// too, it counted as the name server's word that there is no such host.
     #[tokio::test]
     async fn an_answer_that_is_cut_off_is_none_and_a_name_that_can_be_none_is_not_asked_for() {
         let asked = Arc::new(AtomicUsize::new(0));

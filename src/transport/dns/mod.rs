@@ -103,8 +103,8 @@ impl Resolver {
     /// name.
     ///
     /// # Errors
-    /// [`FetchError::Dns`] where the host has no address; [`FetchError::Local`] where the name servers do not answer, or
-    /// cannot be asked: [`Resolver::judge`] tells whether that is this machine's fault.
+    /// [`FetchError::Dns`] where the host has no address; [`FetchError::Local`] where the name servers do not answer,
+    /// or cannot be asked: [`Resolver::judge`] tells whether that is this machine's fault.
     pub async fn resolve(&self, host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, FetchError> {
         if let Some(literal) = parse_literal(host) {
             return Ok(vec![(literal, port).into()]);
@@ -139,9 +139,9 @@ impl Resolver {
         }
     }
 
-    /// Judges name servers that have not answered for a host since `since`; the last look-up began at `begun`. If none of
-    /// them answers anything, this machine is at fault. If they answered for another name before, that is looked up afresh:
-    /// where they do so again, the fault is the host's own.
+    /// Judges name servers that have not answered for a host since `since`; the last look-up began at `begun`. If none
+    /// of them answers anything, this machine is at fault. If they answered for another name before, that is looked up
+    /// afresh: where they do so again, the fault is the host's own.
     pub async fn judge(&self, host: &str, since: Instant, begun: Instant) -> AtFault {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         if self.is_silent().await {

@@ -18,8 +18,8 @@ const CONFIGURATION: &str = "/etc/resolv.conf";
 /// The most name servers that the C library asks (`MAXNS` in resolv.h).
 const MAX_SERVERS: usize = 3;
 
-/// How long an answer may take. The name servers of the root are in every cache, and a name server that has lost its own
-/// way says so (SERVFAIL) within this time or not at all.
+/// How long an answer may take. The name servers of the root are in every cache, and a name server that has lost its
+/// own way says so (SERVFAIL) within this time or not at all.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tells whether no name server of the system answers a question about the root of all names. `None` if that cannot be

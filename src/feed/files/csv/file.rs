@@ -23,8 +23,8 @@ pub(super) struct Ends {
     pub without_end: Option<u64>,
 }
 
-/// Returns where the last complete record ends. What follows is of a record whose writer was killed midway, and whose item
-/// was never acknowledged; or whole, of a writer that ends no last record.
+/// Returns where the last complete record ends. What follows is of a record whose writer was killed midway, and whose
+/// item was never acknowledged; or whole, of a writer that ends no last record.
 ///
 /// # Errors
 /// The file cannot be read, or is not CSV.

@@ -37,8 +37,8 @@ enum Last {
 }
 
 impl CsvLayout {
-    /// Creates the layout of a file named `at`. With `may_lack_end`, its last record may be another program's, which has
-    /// not ended it.
+    /// Creates the layout of a file named `at`. With `may_lack_end`, its last record may be another program's, which
+    /// has not ended it.
     pub fn new(at: String, given: Option<Vec<String>>, escape_formulas: bool, may_lack_end: bool) -> Self {
         let columns = given.clone().map(Columns::new);
         let last = if may_lack_end { Last::MayLackEnd } else { Last::Ended };

@@ -186,8 +186,8 @@ fn only_a_record_that_is_not_whole_is_cut_off() {
     }
 }
 
-/// Regression: the last row of a file that another program had not ended was cut off, and in compressed files the next one
-/// was added to its last cell.
+/// Regression: the last row of a file that another program had not ended was cut off, and in compressed files the next
+/// one was added to its last cell.
 #[test]
 fn a_last_row_that_another_program_has_not_ended_is_kept_if_it_has_all_cells() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! ArchiveLayer: gives each exchange that was on the wire to an archive, and lets its response pass when that has written
-//! it. Does not know files.
+//! ArchiveLayer: gives each exchange that was on the wire to an archive, and lets its response pass when that has
+//! written it. Does not know files.
 
 mod received;
 
@@ -138,8 +138,8 @@ fn without_user_info(url: &str) -> String {
     url.into()
 }
 
-/// Returns a letter for each hop from a seed: L for a link, R for a redirect on the way from the last one, P for the robots
-/// file that a page waits for, M for a sitemap, E for a file of an item.
+/// Returns a letter for each hop from a seed: L for a link, R for a redirect on the way from the last one, P for the
+/// robots file that a page waits for, M for a sitemap, E for a file of an item.
 fn hops_of(request: &Request) -> String {
     // As many as anybody counts.
     const MAX_HOPS: usize = 255;

@@ -1,5 +1,5 @@
-//! Received: the response of an exchange as it is archived, from its bytes on the wire: its last head, and its body without
-//! the transfer coding. Knows no request record.
+//! Received: the response of an exchange as it is archived, from its bytes on the wire: its last head, and its body
+//! without the transfer coding. Knows no request record.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;

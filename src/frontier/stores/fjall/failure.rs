@@ -33,8 +33,8 @@ pub(super) fn reason(error: &fjall::Error) -> &dyn fmt::Display {
     }
 }
 
-/// Returns the system's error below one of the database, which may be wrapped so that only its kind shows. A missing file
-/// is damage, and so is a short one, which the system does not report.
+/// Returns the system's error below one of the database, which may be wrapped so that only its kind shows. A missing
+/// file is damage, and so is a short one, which the system does not report.
 fn of_the_system(error: &fjall::Error) -> Option<&io::Error> {
     let mut causes = std::iter::successors(Some(error as &dyn error::Error), |cause| cause.source());
     let system = causes.find_map(|cause| cause.downcast_ref::<io::Error>())?;

@@ -71,8 +71,8 @@ pub(super) struct Commit {
     pub is_idle: bool,
     /// Whether the parts of this node should be another's.
     pub is_unfit: bool,
-    /// Set where the last commit was idle and this is not: the crawl may have ended since, and does not begin again by this. The
-    /// number of its ends that is known.
+    /// Set where the last commit was idle and this is not: the crawl may have ended since, and does not begin again by
+    /// this. The number of its ends that is known.
     pub wakes_from: Option<i64>,
 }
 
@@ -112,7 +112,8 @@ impl Link {
         }
     }
 
-    /// Stores settings: the crawl begins, or goes on. If `only_first` and another node has stored some meanwhile, returns those.
+    /// Stores settings: the crawl begins, or goes on. If `only_first` and another node has stored some meanwhile,
+    /// returns those.
     ///
     /// # Errors
     /// As [`Link::rows`], or another node has found this one dead.
@@ -138,8 +139,8 @@ impl Link {
 
     /// Commits rows.
     ///
-    /// If the connection is lost meanwhile, the next try waits for the lost transaction, since both change the row of this node
-    /// first. Then it finds out whether that one was committed.
+    /// If the connection is lost meanwhile, the next try waits for the lost transaction, since both change the row of
+    /// this node first. Then it finds out whether that one was committed.
     ///
     /// # Errors
     /// As [`Link::rows`], or another node has found this one dead, or the crawl has ended; then nothing is stored.
@@ -184,8 +185,8 @@ impl Link {
             (&rows.is_hungry, Type::BOOL),
             (&commit.is_unfit, Type::BOOL),
         ];
-        // Sent before the other statements. If it changes no row, another node has found this one dead, the database has failed
-        // over, or the commit was made before, and all are rolled back.
+        // Sent before the other statements. If it changes no row, another node has found this one dead, the database
+        // has failed over, or the commit was made before, and all are rolled back.
         let owned = transaction.execute_typed(own, &parameters);
         // The parts that are written to are this node's: it alone gives them away while it is live.
         let foreign = "SELECT part FROM part WHERE part = ANY($1) AND owner IS DISTINCT FROM $2";

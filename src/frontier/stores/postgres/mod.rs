@@ -1,5 +1,5 @@
-//! The driver for PostgreSQL: a crawl that machines share, in a schema of its own (`schema.sql`). Only its owner writes; each
-//! commit names its token (`link`).
+//! The driver for PostgreSQL: a crawl that machines share, in a schema of its own (`schema.sql`). Only its owner
+//! writes; each commit names its token (`link`).
 
 mod link;
 mod rows;
@@ -107,7 +107,8 @@ impl PostgresStore {
         rows
     }
 
-    /// Reads a whole table, a page at a time, each from where the one before ended. `order` are its columns, the part first.
+    /// Reads a whole table, a page at a time, each from where the one before ended. `order` are its columns, the part
+    /// first.
     fn each(
         &self,
         select: &str,

@@ -20,7 +20,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The longest text that a row is found by, in bytes: an index of PostgreSQL has room for 2,700. A name in the DNS has 253.
+/// The longest text that a row is found by, in bytes: an index of PostgreSQL has room for 2,700. A name in the DNS has
+/// 253.
 const MAX_KEY: usize = 1_024;
 
 /// Returns the part of a row, by what it is found by.
@@ -143,7 +144,8 @@ impl Rows {
         rows.released = released.into_iter().map(number_of).collect();
         for asked in &rested {
             let name = asked.domain.as_ref().map(|domain| name_of(domain).unwrap_or_default());
-            // A name without letters is that of all others, and some cannot be stored: nothing is known of the part then.
+            // A name without letters is that of all others, and some cannot be stored: nothing is known of the part
+            // then.
             let is_known = name.as_ref().is_none_or(|name| !name.is_empty());
             let ages = if is_known { ages_of(asked) } else { Ages { last: Some(0), more: true, ..Ages::default() } };
             rows.rested.insert((number_of(asked.part), name.unwrap_or_default()), to_json(&ages)?);

@@ -16,7 +16,8 @@ const VERSION: i32 = 4;
 
 const TABLES: &str = include_str!("schema.sql");
 
-/// How long the server waits for the rest of a transaction whose client is silent, and how long a name of a schema may be.
+/// How long the server waits for the rest of a transaction whose client is silent, and how long a name of a schema may
+/// be.
 const OPTIONS: &str = "-c idle_in_transaction_session_timeout=5s";
 
 /// The longest name of a crawl: PostgreSQL's names have 63 bytes.
@@ -153,8 +154,8 @@ impl CrawlPlace {
     }
 }
 
-/// Returns a number that no other process has, nor this one a second time. From the system: machines that were copied begin with
-/// the same memory.
+/// Returns a number that no other process has, nor this one a second time. From the system: machines that were copied
+/// begin with the same memory.
 pub(crate) fn random_number() -> i64 {
     // Half of what there is, so that it can be counted on from.
     i64::try_from(RandomState::new().hash_one(clock::now()) >> 2).unwrap_or_default()

@@ -4,8 +4,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::frontier::part::{Part, PartSet};
 
-/// Returns the node to which a part falls, of those that are live (rendezvous hashing): when a node comes or goes, only the
-/// parts that fall to it move.
+/// Returns the node to which a part falls, of those that are live (rendezvous hashing): when a node comes or goes, only
+/// the parts that fall to it move.
 pub(super) fn owner_of(part: Part, live: &[i64]) -> Option<i64> {
     let weight = |session: &i64| xxh3_64_with_seed(&session.to_be_bytes(), part.number().into());
     live.iter().copied().max_by_key(|session| (weight(session), *session))

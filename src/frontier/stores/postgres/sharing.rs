@@ -236,8 +236,8 @@ async fn read_control(client: &Client, session: i64, known: &mut NodeView) -> St
     Ok(now != before || others.are_hungry || others.drawn != Allowance::default())
 }
 
-/// Draws from the limits of the whole crawl what this node may use, and tells how much. Nodes that are gone have used what they have
-/// committed.
+/// Draws from the limits of the whole crawl what this node may use, and tells how much. Nodes that are gone have used
+/// what they have committed.
 async fn draw(client: &mut Client, session: i64, limits: Allowance<Option<u64>>) -> StdResult<i64, Failed> {
     let transaction = client.transaction().await?;
     let rows = transaction.query_typed("SELECT pages, requests FROM crawl FOR UPDATE", &[]).await?;
@@ -263,8 +263,8 @@ async fn draw(client: &mut Client, session: i64, limits: Allowance<Option<u64>>)
     Ok(pages + requests)
 }
 
-/// Ends the crawl if nothing is left to do anywhere. Nothing can come meanwhile: requests come only from nodes that have some, and
-/// seeds and nodes that begin or go on again take the same lock.
+/// Ends the crawl if nothing is left to do anywhere. Nothing can come meanwhile: requests come only from nodes that
+/// have some, and seeds and nodes that begin or go on again take the same lock.
 async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
     if locked_ends(&transaction).await? == Some(ends) {
@@ -281,17 +281,16 @@ async fn end_if_nothing_is_left(client: &mut Client, session: i64, ends: i64) ->
 
 /// Looks at nodes and parts, and takes the parts that fall to this node and belong to nobody who lives.
 ///
-/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. After a failover it takes none: a replica may
-/// not know whose they are. What it has taken without hearing of it, it
-/// finds as its own the next time.
+/// The row of this node stays locked until the end, so nobody finds it dead meanwhile. After a failover it takes none:
+/// a replica may not know whose they are. What it has taken without hearing of it, it finds as its own the next time.
 async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> StdResult<(), Failed> {
     let transaction = client.transaction().await?;
     let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live' AND timeline = timeline() FOR UPDATE";
     if transaction.query_typed(sql, &[(&session, Type::INT8)]).await?.is_empty() {
         return Err(Failed::Lost);
     }
-    // In this order: an owner that is not among the living by then is gone for good. One that joined in between would not be among
-    // them in the other order, and its parts be taken from it.
+    // In this order: an owner that is not among the living by then is gone for good. One that joined in between would
+    // not be among them in the other order, and its parts be taken from it.
     let owners = read_owners(&transaction).await?;
     let Nodes { live, fit, accounts } = read_nodes(&transaction, session).await?;
     // Where all have a fault of their own, each goes on trying.
@@ -307,7 +306,8 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
     if !free.is_empty() {
         let (parts, before): (Vec<_>, Vec<_>) =
             free.into_iter().map(|(part, owner)| (number_of(*part), *owner)).unzip();
-        // Another node may have taken some since. It is the former owner that is compared, since that never lives again.
+        // Another node may have taken some since. It is the former owner that is compared, since that never lives
+        // again.
         let sql = "UPDATE part SET owner = $1 FROM unnest($2::smallint[], $3::bigint[]) AS free (part, owner) \
                    WHERE part.part = free.part AND part.owner IS NOT DISTINCT FROM free.owner RETURNING part.part";
         let parameters: [Parameter<'_>; 3] =
@@ -321,7 +321,8 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
     let new = held.without(&known.held);
     let begun = if new.is_empty() { None } else { Some(begin_with_gained(&transaction, session, &new).await?) };
     transaction.commit().await?;
-    // Without the lock, which the signs of life of this node need: nobody else writes to its parts. If it fails, it is read again.
+    // Without the lock, which the signs of life of this node need: nobody else writes to its parts. If it fails, it is
+    // read again.
     let gained = match begun {
         Some((numbers, mut rested)) => {
             rested.retain(|asked| given.contains(asked.part));
@@ -388,8 +389,8 @@ async fn read_owners(transaction: &Transaction<'_>) -> StdResult<BTreeMap<Part, 
     Ok(owners)
 }
 
-/// Says that a node which has taken parts is not idle. Returns the numbers from which it goes on, and what the former owners have said
-/// of when the domains were asked: it is removed, since it is true of nobody's later.
+/// Says that a node which has taken parts is not idle. Returns the numbers from which it goes on, and what the former
+/// owners have said of when the domains were asked: it is removed, since it is true of nobody's later.
 async fn begin_with_gained(
     transaction: &Transaction<'_>,
     session: i64,
@@ -430,8 +431,8 @@ async fn read_gained(client: &Client, gained: &PartSet) -> StdResult<Gained, Fai
     })
 }
 
-/// A block has 2^40 numbers: at 10,000 a second it lasts for three years, and there are as many blocks as one node could
-/// draw in a year, four in a second.
+/// A block has 2^40 numbers: at 10,000 a second it lasts for three years, and there are as many blocks as one node
+/// could draw in a year, four in a second.
 const BLOCK_BITS: u32 = 40;
 
 async fn read_inbox(client: &Client, known: &mut NodeView) -> StdResult<(), Failed> {
@@ -464,7 +465,8 @@ fn arrived_in(row: &Row) -> StdResult<Arrived, Failed> {
     Ok(Arrived { id: ArrivedId { part, number: row.try_get(1)? }, request, fingerprint })
 }
 
-/// Reads which hosts have come into the scope. A transaction that was open when this was last read may have added some since.
+/// Reads which hosts have come into the scope. A transaction that was open when this was last read may have added some
+/// since.
 async fn read_included(client: &Client, known: &mut NodeView) -> StdResult<Vec<Url>, Failed> {
     let horizon = client.query_typed("SELECT pg_snapshot_xmin(pg_current_snapshot())::text", &[]).await?;
     let horizon: Option<String> = horizon.first().map(|row| row.try_get(0)).transpose()?;

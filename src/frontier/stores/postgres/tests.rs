@@ -233,8 +233,8 @@ fn news_until(frontier: &mut Tiny, mut is_it: impl FnMut(&StoreNews) -> bool) ->
     }
 }
 
-/// Regression: what the last request to a domain had taught was lost when its part was given away in the same turn: a `Retry-After`,
-/// and a page of its budget. Nothing said when its domains were asked, either.
+/// Regression: what the last request to a domain had taught was lost when its part was given away in the same turn: a
+/// `Retry-After`, and a page of its budget. Nothing said when its domains were asked, either.
 #[test]
 fn what_a_domain_has_taught_and_when_it_was_asked_goes_over_with_its_part_and_counts_once() {
     let database = Database::new();
@@ -403,7 +403,8 @@ fn parts_whose_next_owner_ends_before_it_has_them_stay() {
     assert!(frontier.may_ask(&domain) && matches!(frontier.lease(&domain, Instant::now()), Next::Leased(_)));
 }
 
-/// Regression: a seed whose owner had dropped it, under another scope or since its domain was cancelled, was not sent again.
+/// Regression: a seed whose owner had dropped it, under another scope or since its domain was cancelled, was not sent
+/// again.
 #[test]
 fn a_seed_for_the_domain_of_another_is_sent_each_time_and_a_link_once() {
     let database = Database::new();
@@ -582,7 +583,8 @@ fn random_text(length: usize) -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(length).collect()
 }
 
-/// Regression: an index has no room for a long URL, so the commit was refused, again by each node that took the crawl over.
+/// Regression: an index has no room for a long URL, so the commit was refused, again by each node that took the crawl
+/// over.
 #[test]
 fn what_is_too_long_to_be_found_by_fails_no_commit_and_a_name_of_a_domain_is_refused_with_what_to_do() {
     let database = Database::new();

@@ -29,13 +29,13 @@ use crate::{
 const READ_AT_ONCE: usize = 1_000;
 
 impl State {
-    /// Tells where a page stands and why. Reads the queue of its domain up to the page, the requests that failed, and those
-    /// that were too deep. A request that was dropped for another reason is not stored, so the crawl log may know more; nor
-    /// is the canonical form of URLs, which is taken as the default one.
+    /// Tells where a page stands and why. Reads the queue of its domain up to the page, the requests that failed, and
+    /// those that were too deep. A request that was dropped for another reason is not stored, so the crawl log may know
+    /// more; nor is the canonical form of URLs, which is taken as the default one.
     ///
     /// # Errors
-    /// The text is not a URL that can be crawled, the state cannot be read, or its crawl has a domain key or an identity of
-    /// its own, which are not stored.
+    /// The text is not a URL that can be crawled, the state cannot be read, or its crawl has a domain key or an
+    /// identity of its own, which are not stored.
     pub fn explain(&self, url: &str) -> Result<Explanation> {
         let mut page = Request::parse(url)?;
         CanonicalUrl::default().apply(&mut page.url);
