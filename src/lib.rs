@@ -264,5 +264,4 @@ pub mod prelude {
     #[cfg(feature = "derive")]
     pub use crate::{ItemSpider, extract::Extract};
     pub use http::Method;
-    pub use url::Url;
 }
