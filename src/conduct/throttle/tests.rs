@@ -334,7 +334,7 @@ fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
         (Limits::rate(Rate::per_minute(30).burst(30)), 60_000, 30, 30),
         (Limits::rate(Rate::per_minute(600).burst(600)), 60_000, 600, 600),
     ] {
-        let mut world = World::new(limits.clone());
+        let mut world = World::new(limits);
         for _ in 0..30 {
             world.run(970 * MS, &mut || MS, &mut || Duration::ZERO);
             if world.throttle.running > 0 {
@@ -344,7 +344,7 @@ fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
             let asked = world.throttle.last_asked().unwrap();
             // Its successor begins later, and knows how long ago that is.
             world.now += 30 * MS;
-            world.throttle = Throttle::new(limits.clone());
+            world.throttle = Throttle::new(limits);
             world.throttle.assume(&asked);
         }
         assert!(world.fullest_window(Duration::from_millis(per)) <= most, "{limits:?}");
@@ -355,7 +355,7 @@ fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
 #[test]
 fn starts_that_another_process_does_not_tell_of_count_as_made_as_late_as_possible() {
     let (now, limits) = (Instant::now(), Limits::rate(Rate::per_hour(1_000).burst(1_000)));
-    let mut before = Throttle::new(limits.clone());
+    let mut before = Throttle::new(limits);
     for nth in 0..600 {
         before.plan();
         before.try_start(now + nth * MS).unwrap();

@@ -144,7 +144,7 @@ impl Sharing {
         let ToOthers { is_hungry, is_unfit, limits, .. } = self.to_others;
         self.said = self.to_say();
         self.ended = 0;
-        let next = ToOthers { is_hungry, is_unfit, limits, ..ToOthers::default() };
+        let next = ToOthers { is_unfit, is_hungry, limits, ..ToOthers::default() };
         ToOthers { idle: self.said.idle, ..std::mem::replace(&mut self.to_others, next) }
     }
 

@@ -342,7 +342,9 @@ impl<S: Store> StoreThread<S> {
             }
             if let Some(is_stored) = self.attempt(|store| applied(store, batch)) {
                 let answer = if is_stored { StoreAnswer::Stored } else { StoreAnswer::TooLate };
-                tickets.into_iter().for_each(|ticket| self.shared.answer(answer(ticket)));
+                for ticket in tickets {
+                    self.shared.answer(answer(ticket));
+                }
             }
             let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
             if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {

@@ -32,6 +32,7 @@ use crate::{
 };
 
 /// What a node knows of the others, and what it has told its frontier of them.
+#[allow(clippy::struct_excessive_bools, reason = "each is known by itself")]
 pub(super) struct Known {
     /// The parts that the frontier knows to be its own.
     held: PartSet,
@@ -129,6 +130,7 @@ impl Known {
 }
 
 /// What is kept of a commit until it is made.
+#[allow(clippy::struct_excessive_bools, reason = "each is said by itself")]
 pub(super) struct Said {
     pub is_idle: bool,
     settled: Vec<ArrivedId>,
@@ -322,7 +324,7 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> Std
     let gained = match begun {
         Some((numbers, mut rested)) => {
             rested.retain(|asked| given.contains(asked.part));
-            Some(Gained { numbers, rested, ..read_gained(client, &new).await? })
+            Some(Gained { rested, numbers, ..read_gained(client, &new).await? })
         }
         None => None,
     };
