@@ -530,7 +530,6 @@ fn what_comes_after_the_end_on_all_machines_is_not_waited_for() {
     world.crawl.turn(world.now);
     world.crawl.others_did(Others { state: CrawlState::Ended, ..Others::default() });
     world.crawl.set_paused(false);
-    world.end_robots(Outcome::Ok);
     world.turns_to(world.now + 50 * MS);
     assert!(world.crawl.is_finished(), "{:?}", world.crawl.progress(Duration::ZERO, world.now));
     assert_eq!(world.starts, [], "it would be stored nowhere");
