@@ -84,7 +84,8 @@ impl fmt::Debug for BestFirst {
 /// The priority of the pages whose URLs match, for a file and the command line: what
 /// [`Crawler::best_first`](crate::Crawler::best_first) is for a program.
 ///
-/// Of several rules the first that matches counts. A page to which the spider gave a priority keeps that one.
+/// Of several rules the first that matches counts. A page to which the spider gave another priority than 0
+/// keeps that one.
 ///
 /// ```
 /// use actix_crawler::{Settings, settings::PriorityRule};

@@ -716,7 +716,7 @@ fn a_long_redirect_of_a_seed_and_a_long_seed_end_no_crawl() {
     });
     assert_eq!(report.ended, actix_crawler::report::Ended::Finished, "{report}");
     let hosts = server.psql("long", "SELECT url FROM crawl_long.included ORDER BY url");
-    assert_eq!(hosts, format!("http://{}:9/\nhttp://{}:9/", address(100), address(101)));
+    assert_eq!(hosts, format!("{}\nhttp://{}:9/\nhttp://{}:9/", site.url("/"), address(100), address(101)));
 }
 
 #[cfg(feature = "cli")]

@@ -41,7 +41,7 @@ const UNMAKEABLE: [(&str, &str); 7] = [
         "pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), is_last: todo!(), place: todo!() }; }",
         "E0451",
     ),
-    ("pub fn make() -> actix_crawler::Permit { actix_crawler::Permit::granted(todo!(), todo!()) }", "E0624"),
+    ("pub fn make() -> actix_crawler::Permit { actix_crawler::Permit::granted(todo!(), todo!(), todo!()) }", "E0624"),
     ("pub fn default() -> actix_crawler::Permit { Default::default() }", "E0277"),
     ("pub fn start(p: &mut actix_crawler::Permit) { p.try_start(std::time::Instant::now()); }", "E0624"),
     ("pub fn join(c: &actix_crawler::Conducts) { c.tenant(todo!()); }", "E0624"),

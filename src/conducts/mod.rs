@@ -145,7 +145,8 @@ impl Conducts {
 
     /// Sends no more requests to a domain, whichever crawl, client or job asks, until [`Conducts::resume`]: at once
     /// only those are left that have a permit, and end as usual. What waits stays queued, also for a crawl that would
-    /// end otherwise; so do the requests of a client, without a time-out. Not so of those that were given other
+    /// end otherwise; so do the requests of a client, without a time-out, and pages whose files are of that domain: when
+    /// [`Files::max_waiting_pages`](crate::files::Files::max_waiting_pages) of them wait, nothing else is asked. Not so of those that were given other
     /// conducts, and of other processes.
     ///
     /// The domain is named as reports name it, by default the registrable one (`example.org`); with a star it is all
@@ -167,7 +168,7 @@ impl Conducts {
     /// No domain can have the name, or more than 10,000 domains or 100 patterns are paused.
     pub fn pause(&self, domain: &str) -> Result<()> {
         let table = self.table_here();
-        table.paused.set(&table.pattern(domain)?, true)
+        table.patterns(domain)?.iter().try_for_each(|pattern| table.paused.set(pattern, true))
     }
 
     /// Sends requests to a domain again.
@@ -176,10 +177,10 @@ impl Conducts {
     /// As [`Conducts::pause`].
     pub fn resume(&self, domain: &str) -> Result<()> {
         let table = self.table_here();
-        let pattern = table.pattern(domain)?;
-        table.paused.set(&pattern, false)?;
+        let patterns = table.patterns(domain)?;
+        patterns.iter().try_for_each(|pattern| table.paused.set(pattern, false))?;
         let is_resumed = |place: &Place| match place {
-            Place::Asked(gate) if gate.domain().matches(&pattern) => Some(gate.clone()),
+            Place::Asked(gate) if patterns.iter().any(|pattern| gate.domain().matches(pattern)) => Some(gate.clone()),
             Place::Asked(_) | Place::Quiet(_) => None,
         };
         // Those who are told may look up other gates, so no part of the table is locked then.
@@ -306,15 +307,18 @@ impl Space {
 }
 
 impl Table {
-    /// Returns the pattern of domains as they are named here.
-    fn pattern(&self, given: &str) -> Result<String> {
-        let by_host = pattern_by(&DomainKey::Host, given);
+    /// Returns the patterns of domains as they may be named here: as hosts, and, where a function names domains, as they
+    /// are given.
+    fn patterns(&self, given: &str) -> Result<Vec<String>> {
+        let by_host = pattern_by(&DomainKey::Host, given.trim_matches(['[', ']']));
         let has_functions = !self.functions.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        // Whatever names a function gives.
-        match by_host {
-            Err(_) if has_functions => pattern_by(&DomainKey::By(Arc::new(|_| String::new())), given),
-            by_host => by_host,
+        // An IPv6 address has brackets as a host of a URL, and none as a domain that is registered.
+        let in_brackets = by_host.iter().filter(|name| name.contains(':')).map(|name| format!("[{name}]"));
+        let mut patterns: Vec<_> = by_host.iter().cloned().chain(in_brackets).collect();
+        if has_functions && let Ok(as_given) = pattern_by(&DomainKey::By(Arc::new(|_| String::new())), given) {
+            patterns.push(as_given);
         }
+        if patterns.is_empty() { by_host.map(|name| vec![name]) } else { Ok(patterns) }
     }
 
     /// Returns the name space of a function; clones of one `Arc` share it.

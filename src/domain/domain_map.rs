@@ -18,6 +18,8 @@ pub(crate) struct DomainMap<V> {
     /// `None` where a value was removed.
     slots: Vec<Option<(Domain, V)>>,
     free: Vec<u32>,
+    /// Before it no slot has a value: so a map that is emptied from its front is iterated over in a moment.
+    first: usize,
     hasher: DefaultHashBuilder,
 }
 
@@ -31,8 +33,8 @@ struct Place {
 
 impl<V> Default for DomainMap<V> {
     fn default() -> Self {
-        let (places, slots, free, hasher) = Default::default();
-        Self { places, slots, free, hasher }
+        let (places, slots, free, first, hasher) = Default::default();
+        Self { places, slots, free, first, hasher }
     }
 }
 
@@ -71,6 +73,7 @@ impl<V> DomainMap<V> {
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
         self.places.insert_unique(spread(hash), Place { hash, slot }, |place| spread(place.hash));
         let slot = slot as usize;
+        self.first = self.first.min(slot);
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, || None);
         }
@@ -84,6 +87,10 @@ impl<V> DomainMap<V> {
         let (Place { slot, .. }, _) = self.places.find_entry(spread(hash), is_it).ok()?.remove();
         let (_, value) = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
+        if slot as usize == self.first {
+            let rest = self.slots.get(self.first..).unwrap_or_default();
+            self.first += rest.iter().position(Option::is_some).unwrap_or(rest.len());
+        }
         Some(value)
     }
 
@@ -99,7 +106,7 @@ impl<V> DomainMap<V> {
 
     /// Iterates over the domains and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&Domain, &V)> {
-        self.slots.iter().flatten().map(|(domain, value)| (domain, value))
+        self.slots.get(self.first..).unwrap_or_default().iter().flatten().map(|(domain, value)| (domain, value))
     }
 
     /// As [`DomainMap::iter`].

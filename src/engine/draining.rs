@@ -72,9 +72,9 @@ impl Draining {
         self.ends.contains_key(domain)
     }
 
-    /// Tells whether no domain is being drained.
-    pub fn is_idle(&self) -> bool {
-        self.ends.is_empty()
+    /// Tells whether more domains are being drained than a step may end requests.
+    pub fn fills_a_step(&self) -> bool {
+        self.ends.len() > MAX_STEP
     }
 
     /// Records that more requests of a domain were read from the store.

@@ -23,6 +23,9 @@ impl LogInPages {
             let mut page = to.clone();
             page.set_query(None);
             page.set_fragment(None);
+            // What servers of Java put behind a path is the session.
+            let path = page.path().split(';').next().unwrap_or_default().to_owned();
+            page.set_path(&path);
             self.0.count(&page);
         }
     }
@@ -65,7 +68,8 @@ mod tests {
         for page in ["/orders/1", "/orders/2", "/login"] {
             pages.note(&url(page), &url(&format!("/login?next={page}")));
         }
-        pages.note(&url("/orders/3"), &url("/"));
-        assert_eq!(pages.most(), Some(RedirectTarget { url: "https://shop.example/login".into(), times: 2 }));
+        pages.note(&url("/orders/3"), &url("/login;jsessionid=3F"));
+        pages.note(&url("/orders/4"), &url("/"));
+        assert_eq!(pages.most(), Some(RedirectTarget { url: "https://shop.example/login".into(), times: 3 }));
     }
 }

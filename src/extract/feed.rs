@@ -244,7 +244,7 @@ fn in_newest_format(text: &str) -> Option<String> {
         }
     };
     let inside: &str = &root;
-    if inside.contains(ATOM_0_3) {
+    if inside.contains(ATOM_0_3) && root.local_name().as_ref() == "feed" {
         let atom = text.replace(ATOM_0_3, "http://www.w3.org/2005/Atom");
         let renamed = RENAMED.iter().fold(atom, |atom, (old, new)| {
             atom.replace(&format!("<{old}>"), &format!("<{new}>")).replace(&format!("</{old}>"), &format!("</{new}>"))

@@ -114,7 +114,9 @@ impl Kept {
             Ok(plain) => Self::Plain(Box::new(plain)),
             Err(mut request) => {
                 // All requests of a queue share one name.
-                request.domain = request.domain.is_some().then(|| domain.clone());
+                if request.domain.as_ref() == Some(domain) {
+                    request.domain = Some(domain.clone());
+                }
                 Self::Whole(Arc::new(request))
             }
         }

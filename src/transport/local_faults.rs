@@ -21,10 +21,14 @@ pub struct LocalFaults {
     connected: Mutex<Option<SocketAddr>>,
 }
 
-/// Addresses that stand for the rest of the world. They are reserved for documentation (RFC 5737, RFC 3849), and
-/// nothing is sent to them.
-const ELSEWHERE: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+/// Addresses that stand for the rest of the world, and nothing is sent to them: two that are reserved for documentation
+/// (RFC 5737, RFC 3849), and, since some machines let packets to these disappear, a root server of the DNS.
+const ELSEWHERE: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30)),
+];
 
 impl LocalFaults {
     /// Takes note that the name servers answered for a name.

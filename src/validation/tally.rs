@@ -48,6 +48,11 @@ impl Tally {
         self.pages += 1;
     }
 
+    /// Takes the page away again, since none was read: its items are what a spider makes of a failure.
+    pub fn without_page(&mut self) {
+        self.pages = 0;
+    }
+
     /// Counts one item.
     pub fn add_item(&mut self, findings: Findings, url: &str, is_kept: bool) {
         let Findings { mut fields, invalid } = findings;

@@ -305,7 +305,8 @@ async fn void_all(transaction: &Transaction<'_>, term: i64) -> std::result::Resu
     let before = random_number();
     // The longest term of those that are known.
     let sql = "INSERT INTO node (session, name, term, ends) \
-               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)), (SELECT ends FROM crawl) FROM node";
+               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)), \
+               (SELECT CASE WHEN state = 'ended' THEN -1 ELSE ends END FROM crawl) FROM node";
     transaction.execute_typed(sql, &[(&before, Type::INT8), (&term, Type::INT8)]).await?;
     transaction.execute_typed("UPDATE part SET owner = $1", &[(&before, Type::INT8)]).await.map(drop)
 }

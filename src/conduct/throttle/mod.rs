@@ -21,7 +21,7 @@ pub use self::{
     past::{LastAsked, Starts},
 };
 use self::{
-    past::Past,
+    past::{Past, next_on_grid},
     spared::{Slow, Spared},
 };
 use crate::politeness::limits::Limits;
@@ -246,8 +246,7 @@ impl Throttle {
             past.starts.pop_front();
         }
         past.starts.push_back(at);
-        let on_time = past.grid.filter(|grid| at.saturating_duration_since(*grid) <= catch_up);
-        past.grid = Some(on_time.unwrap_or(at) + window.interval());
+        past.grid = Some(next_on_grid(past.grid, at, window, catch_up));
         since_last
     }
 
@@ -288,10 +287,12 @@ impl Throttle {
             return;
         }
         self.assume_asked(asked.last);
+        let (catch_up, burst) = (self.catch_up(), self.limits.rate.burst_size());
         if let (Some(past), Some(window)) = (&mut self.past, self.limits.rate.window())
             && !past.starts.is_empty()
         {
             past.set_starts(window, asked);
+            past.set_grid(window, asked, burst, catch_up);
         }
     }
 

@@ -44,6 +44,12 @@ pub struct LastAsked {
     pub has_more: bool,
 }
 
+/// Returns the place after a start on the even grid. One that came late begins a new grid.
+pub(super) fn next_on_grid(grid: Option<Instant>, at: Instant, window: Window, catch_up: Duration) -> Instant {
+    let on_time = grid.filter(|grid| at.saturating_duration_since(*grid) <= catch_up);
+    on_time.unwrap_or(at) + window.interval()
+}
+
 /// The most starts that another process is told of, one by one.
 const MAX_TOLD: usize = 256;
 
@@ -63,6 +69,14 @@ impl Past {
         let first = asked.starts.first().copied().unwrap_or(asked.last);
         let more = if asked.has_more { count.saturating_sub(asked.starts.len()) } else { 0 };
         self.starts = std::iter::repeat_n(first, more).chain(told).collect();
+    }
+
+    /// Sets the even grid as it was where the starts were made: a burst that was used is not there again.
+    pub fn set_grid(&mut self, window: Window, asked: &LastAsked, burst: u32, catch_up: Duration) {
+        let next = |grid, at: &Instant| Some(next_on_grid(grid, *at, window, catch_up));
+        let is_cut = asked.has_more && asked.starts.len() < window.count.get() as usize;
+        let used_up = is_cut.then(|| asked.last + window.interval() * burst);
+        self.grid = asked.starts.iter().fold(None, next).max(used_up).or(self.grid);
     }
 
     /// Keeps as many starts as `window` counts, of `all` that were made. Those that are not remembered are filled in,

@@ -333,6 +333,8 @@ fn a_domain_that_is_handed_over_in_order_keeps_its_law_and_loses_no_time() {
         (Limits::rate("10/3s".parse::<Rate>().unwrap().burst(10)), 3_000, 10, 90),
         (Limits::rate(Rate::per_minute(30).burst(30)), 60_000, 30, 30),
         (Limits::rate(Rate::per_minute(600).burst(600)), 60_000, 600, 600),
+        // Regression: a burst that was used came again after each move.
+        (Limits::rate(Rate::per_minute(60).burst(5)), 500, 5, 30),
     ] {
         let mut world = World::new(limits);
         for _ in 0..30 {

@@ -295,6 +295,10 @@ impl Granter {
                         if is_given_up {
                             return Stopped::GivenUp;
                         }
+                        // Whatever asks for the wait: a quota, a redirect, another tenant's refusal.
+                        if matches!(kind, PagesOrFiles::Files) && self.ends_files_that_wait_too_long(turn, domain, at) {
+                            return Stopped::Empty;
+                        }
                     }
                     return Stopped::NotBefore(at);
                 }
@@ -499,9 +503,9 @@ impl Granter {
         }
         // No robots file is requested for pages any more, so those that wait for one would wait for ever.
         self.give_pages_back(turn.frontier);
-        if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
-            // As many as one step handles, so that a million domains need not be copied at once.
-            let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();
+        if !turn.draining.fills_a_step() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
+            // One more than a step handles, so that another follows, and a million domains need not be copied at once.
+            let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP + 1).cloned().collect();
             for domain in &waiting {
                 turn.draining.begin(domain, DrainAs::Dropped(self.budget_reason()));
             }

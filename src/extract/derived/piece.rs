@@ -45,17 +45,21 @@ impl Piece<'_> {
     pub fn text(&self) -> Result<Option<String>, SelectorError> {
         let Some(text) = self.whole_text()? else { return Ok(None) };
         let text = if self.wanted.trim { text.trim().to_owned() } else { text };
-        let Some(pattern) = self.wanted.re else { return Ok(Some(text)) };
-        Ok(regex(pattern)?.captures(&text).map(|captures| first_group(&captures).to_owned()))
+        let kept = match self.wanted.re {
+            Some(pattern) => regex(pattern)?.captures(&text).map(|captures| first_group(&captures).to_owned()),
+            None => Some(text),
+        };
+        let kept = kept.map(|text| self.from.take(text)).transpose()?;
+        kept.map(|text| self.resolved(text)).transpose()
     }
 
     fn whole_text(&self) -> Result<Option<String>, SelectorError> {
         let element = match &self.found {
             Found::Element(element) => element,
-            Found::Text(text) => return self.resolved(text.clone()).map(Some),
-            Found::Json(value) => return self.resolved(self.text_of_json(value)?).map(Some),
+            Found::Text(text) => return Ok(Some(text.clone())),
+            Found::Json(value) => return self.text_of_json(value).map(Some),
         };
-        let text = match self.wanted.part {
+        Ok(match self.wanted.part {
             Part::Attr(name) => element.attr(name).map(str::to_owned),
             Part::Text if self.wanted.url => element.attr("href").or_else(|| element.attr("src")).map(str::to_owned),
             Part::Text => Some(element.text()),
@@ -63,8 +67,7 @@ impl Piece<'_> {
             Part::RawText => Some(element.raw_text()),
             Part::Html => Some(element.html()),
             Part::InnerHtml => Some(element.inner_html()),
-        };
-        text.map(|text| self.from.take(self.resolved(text)?)).transpose()
+        })
     }
 
     fn text_of_json(&self, value: &Value) -> Result<String, SelectorError> {

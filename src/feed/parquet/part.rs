@@ -215,6 +215,11 @@ impl Part {
 
     fn write(&self, path: &Path, syncs: bool, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
         let unfinished = self.folder.join(UNFINISHED);
+        // One that its owner may not write to would be in the way.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let file = File::create(&unfinished)?;
         if let Some(permissions) = &self.permissions {
             permit(&file, permissions);

@@ -27,7 +27,9 @@ pub async fn notify<S: Spider>(mut reading: Reading, request: &Arc<Request>, con
             // down.
             parsed.requests.iter_mut().for_each(|request| request.dont_filter = false);
         }
-        ParsedPage::of(parsed, &of_request, &rules)
+        let mut page = ParsedPage::of(parsed, &of_request, &rules);
+        page.found_in_items.without_page();
+        page
     };
     let told = match context.offload.run(work).await {
         Ok(mut page) => {

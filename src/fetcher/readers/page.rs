@@ -56,7 +56,7 @@ pub(super) struct ParsedPage<I> {
     skipped: Skipped,
     version: Option<PageVersion>,
     /// What was found in the items.
-    found_in_items: Tally,
+    pub(super) found_in_items: Tally,
     counts: Vec<Count>,
     /// After which wait the page is to be asked for again, and why.
     pub(super) again: Option<(Duration, String)>,

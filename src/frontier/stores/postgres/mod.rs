@@ -234,7 +234,8 @@ impl Store for PostgresStore {
             number: self.commits.get() + 1,
             is_idle,
             is_unfit: batch.to_others.is_unfit,
-            wakes_from: (known.has_said_idle && !is_idle).then_some(known.ends),
+            // What is sent to others is something to do, too.
+            wakes_from: (known.has_said_idle && (!is_idle || !batch.to_others.sent.is_empty())).then_some(known.ends),
         };
         let (rows, mut live) = (Rows::of(batch)?, self.live.take());
         let committed = self.background.block_on(self.link.commit(&mut live, &rows, &commit));
