@@ -196,6 +196,27 @@ fn the_texts_of_elements_within_each_other_are_bounded() {
     assert!(message.starts_with("`_html` of `Whole`: what is read is more than 16 times"), "{message}");
 }
 
+/// Regression: texts that an expression makes had no bound, and a number counted as the whole text that it stands in.
+#[cfg(feature = "xpath")]
+#[test]
+fn texts_that_xpath_makes_are_bounded_too_and_only_what_is_kept_of_a_text_counts() {
+    #[derive(Debug, Extract)]
+    struct Row {
+        #[extract(xpath = "normalize-space(.)")]
+        _text: String,
+    }
+    #[derive(Debug, Extract)]
+    struct Word {
+        #[extract(xpath = "string(.)", re = "some (t)ext")]
+        _letter: String,
+    }
+    let nested = |times: usize| page(&format!("{}{}", "<div class=card>".repeat(times), "some text ".repeat(20_000)));
+    assert_eq!(Row::all(&nested(10), ".card").unwrap().len(), 10);
+    let message = Row::all(&nested(400), ".card").unwrap_err().to_string();
+    assert!(message.contains("what is read is more than 16 times"), "{message}");
+    assert_eq!(Word::all(&nested(400), ".card").unwrap().len(), 400);
+}
+
 #[derive(Debug, PartialEq, Extract)]
 #[extract(json_ld = "Product")]
 struct Product {

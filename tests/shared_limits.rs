@@ -5,11 +5,12 @@
 mod crawls;
 mod recorder;
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use actix_crawler::{
-    Capacity, Conducts, Crawler, Politeness, Rate, ThrottledClient,
+    Capacity, Conducts, Crawler, Politeness, Rate, RobotsPolicy, Settings, ThrottledClient,
     client::ClientBuilder,
+    politeness::DomainKey,
     transport::{AddressGuard, TransportSettings},
 };
 use crawls::{CONTACT, Links, MS, block_on, crawl, end_of, run, until};
@@ -266,4 +267,31 @@ fn a_domain_that_is_paused_for_all_gets_no_request_from_crawls_and_clients_while
         assert_eq!(asked_of("a.test"), 2 * 20 + 1);
     });
     assert!(conducts.pause("https://a.test/").is_err(), "that is no domain");
+}
+
+/// Regression: `7` was read as the address 0.0.0.7, so nothing was paused and nothing said so.
+#[test]
+fn a_domain_is_paused_for_all_by_whatever_name_a_function_gives_it() {
+    let (site, conducts) = (Recorder::start(|_| Answer::ok("")), Conducts::new());
+    let by_path =
+        |url: &url::Url| url.path_segments().and_then(|mut parts| parts.next()).unwrap_or_default().to_owned();
+    let politeness = Politeness {
+        spacing: Some(Duration::ZERO),
+        domain_key: DomainKey::By(Arc::new(by_path)),
+        robots: RobotsPolicy::Ignore,
+        ..Politeness::default()
+    };
+    conducts.pause("7").unwrap();
+    let spider = |_: &actix_crawler::Response| Ok(actix_crawler::Parsed::<()>::new());
+    let seeds = ["http://a.test/7/x", "http://a.test/8/x"];
+    let crawler = crawls::crawl_with(spider, &site, Settings::default()).politeness(politeness).conducts(&conducts);
+    let crawl = crawler.seeds(seeds).start().unwrap();
+    block_on(async {
+        until("the other is asked", async || site.count() == 1).await;
+        let explained = crawl.explain(seeds[0]).await.unwrap().to_string();
+        assert!(explained.contains("its domain is paused"), "{explained}");
+        conducts.resume("7").unwrap();
+        assert_eq!(end_of(&crawl).await.pages(), 2);
+    });
+    assert_eq!(site.paths(), ["/8/x", "/7/x"]);
 }

@@ -307,18 +307,21 @@ impl Space {
 }
 
 impl Table {
-    /// Returns the patterns of domains as they may be named here: as hosts, and, where a function names domains, as they
-    /// are given.
+    /// Returns the patterns of domains as they may be named here: as hosts, and as functions of users may name them.
     fn patterns(&self, given: &str) -> Result<Vec<String>> {
-        let by_host = pattern_by(&DomainKey::Host, given.trim_matches(['[', ']']));
-        let has_functions = !self.functions.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        // An IPv6 address has brackets as a host of a URL, and none as a domain that is registered.
-        let in_brackets = by_host.iter().filter(|name| name.contains(':')).map(|name| format!("[{name}]"));
-        let mut patterns: Vec<_> = by_host.iter().cloned().chain(in_brackets).collect();
-        if has_functions && let Ok(as_given) = pattern_by(&DomainKey::By(Arc::new(|_| String::new())), given) {
-            patterns.push(as_given);
+        let as_given = || pattern_by(&DomainKey::By(Arc::new(|_| String::new())), given);
+        match pattern_by(&DomainKey::Host, given.trim_matches(['[', ']'])) {
+            Ok(host) => {
+                // An IPv6 address has brackets as a host of a URL, and none as a domain that is registered.
+                let in_brackets = host.contains(':').then(|| format!("[{host}]"));
+                let others = in_brackets.into_iter().chain(as_given()).filter(|name| *name != host).collect::<Vec<_>>();
+                Ok(std::iter::once(host).chain(others).collect())
+            }
+            Err(_) if !self.functions.lock().unwrap_or_else(PoisonError::into_inner).is_empty() => {
+                Ok(vec![as_given()?])
+            }
+            Err(error) => Err(error),
         }
-        if patterns.is_empty() { by_host.map(|name| vec![name]) } else { Ok(patterns) }
     }
 
     /// Returns the name space of a function; clones of one `Arc` share it.

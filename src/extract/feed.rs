@@ -355,6 +355,7 @@ mod tests {
             "<!-- RSS --><rss version='2.01' xmlns:itunes='http://www.itunes.com/DTDs/Podcast-1.0.dtd'>",
             "<rss version='2.0' xmlns='http://backend.userland.com/rss2'>",
             "<rss xml:lang='\"'>",
+            "<rss xmlns:a='http://purl.org/atom/ns#'>",
         ] {
             let entry = first(&format!("{root}{item}"));
             assert_eq!((entry.title.as_deref(), urls(&entry)), (Some("Tea"), vec!["https://e.org/tea"]), "{root}");
