@@ -145,9 +145,9 @@ impl Conducts {
 
     /// Sends no more requests to a domain, whichever crawl, client or job asks, until [`Conducts::resume`]: at once
     /// only those are left that have a permit, and end as usual. What waits stays queued, also for a crawl that would
-    /// end otherwise; so do the requests of a client, without a time-out, and pages whose files are of that domain: when
-    /// [`Files::max_waiting_pages`](crate::files::Files::max_waiting_pages) of them wait, nothing else is asked. Not so of those that were given other
-    /// conducts, and of other processes.
+    /// end otherwise; so do the requests of a client, without a time-out, and pages whose files are of that domain:
+    /// when [`Files::max_waiting_pages`](crate::files::Files::max_waiting_pages) of them wait, nothing else is asked.
+    /// Not so of those that were given other conducts, and of other processes.
     ///
     /// The domain is named as reports name it, by default the registrable one (`example.org`); with a star it is all
     /// that end in it (`*.example.org`, which includes `example.org`), and `*` is all. What is said later holds. It

@@ -56,9 +56,9 @@ impl CrawlHandle {
 
 impl DomainHandle {
     /// Sends no more requests there until [`DomainHandle::resume`]: within milliseconds only those in flight are left,
-    /// and end as usual. What waits stays queued, also for a crawl that would end otherwise, and so do pages whose files
-    /// are of that domain; when [`Files::max_waiting_pages`](crate::files::Files::max_waiting_pages) of them wait,
-    /// nothing else is asked.
+    /// and end as usual. What waits stays queued, also for a crawl that would end otherwise, and so do pages whose
+    /// files are of that domain; when [`Files::max_waiting_pages`](crate::files::Files::max_waiting_pages) of them
+    /// wait, nothing else is asked.
     ///
     /// # Errors
     /// The crawl has ended, no domain can have the name, or more than 10,000 domains or 100 patterns are held.
