@@ -14,14 +14,14 @@ pub(super) struct Members {
     /// Usually the only tenant. When the last tenant has left, its throttle is kept, since it counts past starts.
     first: Member,
     /// The other tenants; `None` if there are none.
-    company: Option<Box<Company>>,
+    others_here: Option<Box<OtherMembers>>,
     /// Until when starts count by the limits of tenants that have left, since these may return.
     counted_until: Option<Instant>,
 }
 
 /// What a domain with several tenants has besides.
 #[derive(Debug, Default)]
-struct Company {
+struct OtherMembers {
     others: Vec<Member>,
     turns: TenantQueue,
 }
@@ -40,7 +40,7 @@ pub struct Planned {
 impl Members {
     /// Begins with one tenant.
     pub fn new(first: Member) -> Self {
-        Self { first, company: None, counted_until: None }
+        Self { first, others_here: None, counted_until: None }
     }
 
     /// Adds a tenant.
@@ -48,7 +48,7 @@ impl Members {
         if self.is_vacant() {
             self.first = member;
         } else {
-            self.company.get_or_insert_default().others.push(member);
+            self.others_here.get_or_insert_default().others.push(member);
         }
     }
 
@@ -57,27 +57,27 @@ impl Members {
         let counted_until = self.get_mut(tenant).and_then(|member| member.throttle.fresh_at());
         self.counted_until = self.counted_until.max(counted_until);
         let is_first = self.first.tenant == Some(tenant);
-        let Some(company) = &mut self.company else {
+        let Some(others_here) = &mut self.others_here else {
             self.first.tenant = self.first.tenant.filter(|_| !is_first);
             return Vec::new();
         };
-        company.turns.leave(tenant);
-        match company.others.pop() {
+        others_here.turns.leave(tenant);
+        match others_here.others.pop() {
             Some(other) if is_first => self.first = other,
             Some(other) => {
-                company.others.push(other);
-                company.others.retain(|member| member.tenant != Some(tenant));
+                others_here.others.push(other);
+                others_here.others.retain(|member| member.tenant != Some(tenant));
             }
             None => {}
         }
-        let waiting = company.turns.changed(now);
-        self.company.take_if(|company| company.others.is_empty());
+        let waiting = others_here.turns.changed(now);
+        self.others_here.take_if(|others_here| others_here.others.is_empty());
         waiting
     }
 
     /// Returns the waiting tenants after a change of the law, which may allow more now.
     pub fn changed(&mut self, now: Instant) -> Vec<TenantId> {
-        self.company.as_mut().map(|company| company.turns.changed(now)).unwrap_or_default()
+        self.others_here.as_mut().map(|others_here| others_here.turns.changed(now)).unwrap_or_default()
     }
 
     /// Tells whether there are no tenants.
@@ -87,7 +87,7 @@ impl Members {
 
     /// Tells whether there are several.
     pub fn is_shared(&self) -> bool {
-        self.company.is_some()
+        self.others_here.is_some()
     }
 
     /// Returns a throttle, each of which counts all starts.
@@ -102,7 +102,7 @@ impl Members {
 
     /// Plans one request of a tenant: see [`Conduct::grant`](super::Conduct::grant).
     pub fn grant(&mut self, tenant: TenantId, now: Instant, horizon: Instant) -> Result<Planned, Refusal> {
-        let granted = if self.company.is_none() {
+        let granted = if self.others_here.is_none() {
             let due = self.first.look(now)?;
             if due > horizon {
                 return Err(Refusal::NotBefore(due));
@@ -121,11 +121,11 @@ impl Members {
     /// A refused tenant waits for its turn, and the longest wait goes first. Otherwise a tenant that plans far ahead
     /// would take every slot before one that plans just in time.
     fn grant_in_turn(&mut self, tenant: TenantId, now: Instant, horizon: Instant) -> Result<Planned, Refusal> {
-        let company = self.company.get_or_insert_default();
-        company.turns.ask(tenant, now)?;
+        let others_here = self.others_here.get_or_insert_default();
+        others_here.turns.ask(tenant, now)?;
         let mut latest = now;
         let mut full = false;
-        for member in std::iter::once(&mut self.first).chain(&mut company.others) {
+        for member in std::iter::once(&mut self.first).chain(&mut others_here.others) {
             let is_own = member.tenant == Some(tenant);
             let looked = if is_own { member.look(now) } else { member.throttle.look(now) };
             match looked {
@@ -134,14 +134,14 @@ impl Members {
             }
         }
         if full {
-            company.turns.wait(tenant, None);
+            others_here.turns.wait(tenant, None);
             return Err(Refusal::Full);
         }
         if latest > horizon {
-            company.turns.wait(tenant, Some(latest));
+            others_here.turns.wait(tenant, Some(latest));
             return Err(Refusal::NotBefore(latest));
         }
-        Ok(Planned { due: latest, next: company.turns.took(tenant, now), is_last: false })
+        Ok(Planned { due: latest, next: others_here.turns.took(tenant, now), is_last: false })
     }
 
     /// Allows a granted request to be written now, if all throttles do.
@@ -175,7 +175,7 @@ impl Members {
                 member.active = if started { Some(now) } else { member.active };
             }
         }
-        self.company.as_mut()?.turns.freed(now).filter(|next| *next != tenant)
+        self.others_here.as_mut()?.turns.freed(now).filter(|next| *next != tenant)
     }
 
     /// Tells whether no throttle remembers anything that matters, also by the limits of tenants that have left.
@@ -216,11 +216,11 @@ impl Members {
 
     /// As [`Members::iter`].
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        let others = self.company.as_mut().map_or(&mut [][..], |company| &mut company.others);
+        let others = self.others_here.as_mut().map_or(&mut [][..], |others_here| &mut others_here.others);
         std::iter::once(&mut self.first).chain(others)
     }
 
     fn others(&self) -> &[Member] {
-        self.company.as_ref().map_or(&[], |company| &company.others)
+        self.others_here.as_ref().map_or(&[], |others_here| &others_here.others)
     }
 }

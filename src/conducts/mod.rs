@@ -23,7 +23,7 @@ use crate::{
     conduct::{Conduct, Lessons, TenantId, Terms},
     domain::{Domain, DomainKey, by_domain::pattern_by},
     error::Result,
-    permit::{Gate, Keeper, Paused, Released, Tenancy},
+    permit::{Gate, GateRegistry, Paused, Released, Tenancy},
     term::Term,
 };
 
@@ -63,7 +63,7 @@ struct Table {
     term: Arc<Term>,
     /// The domains that nobody may ask now.
     paused: Arc<Paused>,
-    places: DashMap<Key, Place, DefaultHashBuilder>,
+    places: DashMap<Key, DomainState, DefaultHashBuilder>,
     /// The functions that name domains, each with the number of its name space. A function that was dropped is removed
     /// at the next look-up; until then no other function can have its address.
     functions: Mutex<Vec<(u64, Weak<NameDomain>)>>,
@@ -92,7 +92,7 @@ struct Space {
 type NameDomain = dyn Fn(&Url) -> String + Send + Sync;
 
 /// The state of a domain: about 400 bytes while in use, and the size of [`Lessons`] after that.
-enum Place {
+enum DomainState {
     Asked(Arc<Gate>),
     Quiet(Box<Lessons>),
 }
@@ -101,7 +101,7 @@ enum Place {
 pub(crate) struct Tenant {
     table: Arc<Table>,
     space: Space,
-    keeper: Arc<dyn Keeper>,
+    keeper: Arc<dyn GateRegistry>,
 }
 
 /// Removes the gates of one name space. Holds the table weakly, so that a gate in use does not keep it alive.
@@ -179,9 +179,11 @@ impl Conducts {
         let table = self.table_here();
         let patterns = table.patterns(domain)?;
         patterns.iter().try_for_each(|pattern| table.paused.set(pattern, false))?;
-        let is_resumed = |place: &Place| match place {
-            Place::Asked(gate) if patterns.iter().any(|pattern| gate.domain().matches(pattern)) => Some(gate.clone()),
-            Place::Asked(_) | Place::Quiet(_) => None,
+        let is_resumed = |place: &DomainState| match place {
+            DomainState::Asked(gate) if patterns.iter().any(|pattern| gate.domain().matches(pattern)) => {
+                Some(gate.clone())
+            }
+            DomainState::Asked(_) | DomainState::Quiet(_) => None,
         };
         // Those who are told may look up other gates, so no part of the table is locked then.
         let gates: Vec<_> = table.places.iter().filter_map(|place| is_resumed(&place)).collect();
@@ -259,16 +261,16 @@ impl Tenant {
             Entry::Vacant(place) => {
                 let gate = gate(&Lessons::default());
                 let tenancy = Tenancy::begin(&gate, id, None, released);
-                place.insert(Place::Asked(gate));
+                place.insert(DomainState::Asked(gate));
                 tenancy
             }
             Entry::Occupied(mut place) => {
                 let gate = match place.get() {
-                    Place::Asked(gate) => return Tenancy::begin(gate, id, Some(terms), released),
-                    Place::Quiet(lessons) => gate(lessons),
+                    DomainState::Asked(gate) => return Tenancy::begin(gate, id, Some(terms), released),
+                    DomainState::Quiet(lessons) => gate(lessons),
                 };
                 let tenancy = Tenancy::begin(&gate, id, None, released);
-                place.insert(Place::Asked(gate));
+                place.insert(DomainState::Asked(gate));
                 tenancy
             }
         }
@@ -277,8 +279,8 @@ impl Tenant {
     /// Returns what is remembered of a domain.
     pub fn lessons(&self, domain: &Domain, now: Instant) -> Lessons {
         match self.table.places.get(&self.space.key(domain)).as_deref() {
-            Some(Place::Asked(gate)) => gate.lessons(now),
-            Some(Place::Quiet(lessons)) => **lessons,
+            Some(DomainState::Asked(gate)) => gate.lessons(now),
+            Some(DomainState::Quiet(lessons)) => **lessons,
             None => Lessons::default(),
         }
     }
@@ -288,13 +290,13 @@ impl Tenant {
         match self.table.places.entry(self.space.key(domain)) {
             Entry::Vacant(place) => {
                 if !lessons.is_empty(now) {
-                    place.insert(Place::Quiet(Box::new(lessons)));
+                    place.insert(DomainState::Quiet(Box::new(lessons)));
                     self.table.left.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Entry::Occupied(mut place) => match place.get_mut() {
-                Place::Asked(gate) => gate.recall(&lessons, now),
-                Place::Quiet(known) => **known = known.stricter(&lessons, now),
+                DomainState::Asked(gate) => gate.recall(&lessons, now),
+                DomainState::Quiet(known) => **known = known.stricter(&lessons, now),
             },
         }
     }
@@ -355,7 +357,7 @@ impl Table {
         let mut ends = Vec::new();
         self.places.retain(|_, place| {
             let is_needed = settle(place, now);
-            if let (true, Place::Quiet(lessons)) = (is_needed, place) {
+            if let (true, DomainState::Quiet(lessons)) = (is_needed, place) {
                 ends.extend(lessons.end(now));
             }
             is_needed
@@ -364,34 +366,34 @@ impl Table {
             let (_, middle, _) = ends.select_nth_unstable(MAX_QUIET / 2);
             let latest = *middle;
             self.places.retain(|_, place| match place {
-                Place::Asked(_) => true,
-                Place::Quiet(lessons) => lessons.end(now).is_some_and(|end| end > latest),
+                DomainState::Asked(_) => true,
+                DomainState::Quiet(lessons) => lessons.end(now).is_some_and(|end| end > latest),
             });
         }
     }
 }
 
 /// Replaces a gate by its lessons, if nothing else of it matters. Tells whether the place is still needed.
-fn settle(place: &mut Place, now: Instant) -> bool {
+fn settle(place: &mut DomainState, now: Instant) -> bool {
     match place {
-        Place::Quiet(lessons) => !lessons.is_empty(now),
-        Place::Asked(gate) => {
+        DomainState::Quiet(lessons) => !lessons.is_empty(now),
+        DomainState::Asked(gate) => {
             let Some(lessons) = gate.dormant(now) else { return true };
             let is_needed = !lessons.is_empty(now);
             if is_needed {
-                *place = Place::Quiet(Box::new(lessons));
+                *place = DomainState::Quiet(Box::new(lessons));
             }
             is_needed
         }
     }
 }
 
-impl Keeper for SpaceKeeper {
+impl GateRegistry for SpaceKeeper {
     fn vacant(&self, gate: &Arc<Gate>) {
         let Some(table) = self.table.upgrade() else { return };
         let key = self.space.key(gate.domain());
         let Entry::Occupied(mut place) = table.places.entry(key) else { return };
-        if !matches!(place.get(), Place::Asked(known) if Arc::ptr_eq(known, gate)) {
+        if !matches!(place.get(), DomainState::Asked(known) if Arc::ptr_eq(known, gate)) {
             return;
         }
         let now = clock::now();

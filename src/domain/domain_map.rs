@@ -14,7 +14,7 @@ use crate::domain::Domain;
 /// the cache already, but for its place in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct DomainMap<V> {
-    places: HashTable<Place>,
+    places: HashTable<SlotRef>,
     /// `None` where a value was removed.
     slots: Vec<Option<(Domain, V)>>,
     free: Vec<u32>,
@@ -25,7 +25,7 @@ pub(crate) struct DomainMap<V> {
 
 /// Where the value of a domain stands. With the hash the table can grow without reading names.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SlotRef {
     hash: u32,
     /// So many domains would take 200 GB.
     slot: u32,
@@ -71,7 +71,7 @@ impl<V> DomainMap<V> {
     fn add(&mut self, domain: &Domain) -> usize {
         let hash = self.hash(domain);
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-        self.places.insert_unique(spread(hash), Place { hash, slot }, |place| spread(place.hash));
+        self.places.insert_unique(spread(hash), SlotRef { hash, slot }, |place| spread(place.hash));
         let slot = slot as usize;
         self.first = self.first.min(slot);
         if slot >= self.slots.len() {
@@ -83,8 +83,8 @@ impl<V> DomainMap<V> {
     /// Removes the value of a domain.
     pub fn remove(&mut self, domain: &Domain) -> Option<V> {
         let hash = self.hash(domain);
-        let is_it = |place: &Place| place.hash == hash && is_in(&self.slots, place.slot, domain);
-        let (Place { slot, .. }, _) = self.places.find_entry(spread(hash), is_it).ok()?.remove();
+        let is_it = |place: &SlotRef| place.hash == hash && is_in(&self.slots, place.slot, domain);
+        let (SlotRef { slot, .. }, _) = self.places.find_entry(spread(hash), is_it).ok()?.remove();
         let (_, value) = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
         if slot as usize == self.first {
@@ -116,7 +116,7 @@ impl<V> DomainMap<V> {
 
     fn slot(&self, domain: &Domain) -> Option<usize> {
         let hash = self.hash(domain);
-        let is_it = |place: &Place| place.hash == hash && is_in(&self.slots, place.slot, domain);
+        let is_it = |place: &SlotRef| place.hash == hash && is_in(&self.slots, place.slot, domain);
         self.places.find(spread(hash), is_it).map(|place| place.slot as usize)
     }
 

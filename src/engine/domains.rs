@@ -12,8 +12,8 @@ use hashbrown::{HashMap, HashSet};
 use url::Url;
 
 use super::{
+    domain_holds::DomainHolds,
     due_queue::{Due, DueQueue},
-    held::Held,
 };
 use crate::{
     conduct::{Lessons, Sparing, Terms, cooling::Cooling, throttle::LastAsked},
@@ -53,7 +53,7 @@ pub struct Domains {
     /// asked.
     parts: Option<HashMap<Part, Option<Instant>>>,
     /// The domains that are paused or cancelled.
-    pub held: Held,
+    pub held: DomainHolds,
 }
 
 /// The state of a domain that is in use, or was so recently that its throttle still matters.
@@ -106,7 +106,7 @@ impl Domains {
             released,
             asked_until: None,
             parts: None,
-            held: Held::default(),
+            held: DomainHolds::default(),
         }
     }
 

@@ -29,7 +29,7 @@ mod fitness;
 mod places;
 pub mod domains;
 mod due_queue;
-mod held;
+mod domain_holds;
 pub mod budget;
 pub mod robots_files;
 pub mod sitemap_files;
@@ -49,9 +49,9 @@ pub mod log_in_pages;
 mod log_line;
 
 pub use self::{
+    domain_holds::Hold,
     durability::MAX_QUESTIONS,
     granter::FileWaits,
-    held::Hold,
     messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, Notices, Seed},
     question::Question,
     scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},

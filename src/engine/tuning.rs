@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use actix::{Context, Handler, Message, MessageResult};
 
-use super::{held::Hold, scheduler::Scheduler};
+use super::{domain_holds::Hold, scheduler::Scheduler};
 use crate::{
     domain::{DomainKey, by_domain::pattern_by},
     error::{Error, Result},

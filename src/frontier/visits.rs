@@ -22,7 +22,7 @@ pub struct Visits {
     by_lastmod: bool,
     /// When this crawl began.
     began: Option<Instant>,
-    known: HashMap<Fingerprint, Known>,
+    known: HashMap<Fingerprint, KnownPage>,
     /// What is to be stored.
     changes: Vec<(Fingerprint, PageVisit)>,
     is_stored: bool,
@@ -30,7 +30,7 @@ pub struct Visits {
 
 /// A last visit, and what has become of the page in this process.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownPage {
     visit: PageVisit,
     /// Seconds of this process, from 1 on, at which it was fetched; or one of those below.
     fetched: u32,
@@ -48,7 +48,7 @@ pub const MAX_KNOWN: usize = 1_800_000;
 
 /// What is known of a page that was admitted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RevisitDecision {
     /// A sitemap says that it has not changed since.
     Unchanged,
     /// Its interval has not passed.
@@ -71,7 +71,7 @@ impl Visits {
         fingerprint: &Fingerprint,
         unchanged_for: Option<Duration>,
         now: Instant,
-    ) -> Option<Verdict> {
+    ) -> Option<RevisitDecision> {
         let began = *self.began.get_or_insert(now);
         if !self.by_lastmod && self.adaptive.is_none() {
             return None;
@@ -82,17 +82,17 @@ impl Visits {
             // Another sitemap may list it in the same crawl, with a date that is not over yet.
             && ago > since_began
         {
-            return Some(if unchanged_for < ago { Verdict::Due } else { Verdict::Unchanged });
+            return Some(if unchanged_for < ago { RevisitDecision::Due } else { RevisitDecision::Unchanged });
         }
-        let Known { visit, fetched } = self.known.get(fingerprint)?;
+        let KnownPage { visit, fetched } = self.known.get(fingerprint)?;
         let ago = match *fetched {
             // Links to a page that waits longer than its interval would queue it again and again.
-            WAITING => return Some(Verdict::NotDue),
+            WAITING => return Some(RevisitDecision::NotDue),
             // Where it has waited long, its admission was long before.
             seconds @ 1.. => since_began.saturating_sub(Duration::from_secs(seconds.into())),
             BEFORE => ago,
         };
-        Some(if ago < visit.due_after() { Verdict::NotDue } else { Verdict::Due })
+        Some(if ago < visit.due_after() { RevisitDecision::NotDue } else { RevisitDecision::Due })
     }
 
     /// Records that a page waits from now on.
@@ -115,7 +115,7 @@ impl Visits {
     /// Takes up what an earlier process stored, and collects what a later one needs.
     pub fn resume(&mut self, known: Vec<(Fingerprint, PageVisit)>) {
         self.is_stored = true;
-        let known = known.into_iter().map(|(page, visit)| (page, Known { visit, fetched: BEFORE }));
+        let known = known.into_iter().map(|(page, visit)| (page, KnownPage { visit, fetched: BEFORE }));
         self.known.extend(known.take(MAX_KNOWN));
     }
 
@@ -156,7 +156,7 @@ impl Visits {
         let since_began = now.saturating_duration_since(*self.began.get_or_insert(now)).as_secs();
         // Rounded up, so that the next visit is not early.
         let fetched = u32::try_from(since_began + 1).map_or(WAITING - 1, |seconds| seconds.min(WAITING - 1));
-        self.known.insert(fingerprint, Known { visit, fetched });
+        self.known.insert(fingerprint, KnownPage { visit, fetched });
         if self.is_stored {
             self.changes.push((fingerprint, visit));
         }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     /// Admits a page, and judges it so much later.
-    fn judge_later(recrawl: &Recrawl, ago: Duration, unchanged_for: Option<Duration>) -> Option<Verdict> {
+    fn judge_later(recrawl: &Recrawl, ago: Duration, unchanged_for: Option<Duration>) -> Option<RevisitDecision> {
         let (mut visits, now) = (Visits::new(recrawl), Instant::now());
         let request = Request::parse("https://e.org/").unwrap();
         let page = request.fingerprint();
@@ -220,16 +220,20 @@ mod tests {
 
     #[test]
     fn a_page_is_due_when_its_interval_has_passed() {
-        assert_eq!(judge_later(&recrawl(false), 7 * HOUR, None), Some(Verdict::NotDue));
-        assert_eq!(judge_later(&recrawl(false), 8 * HOUR, None), Some(Verdict::Due));
-        assert_eq!(judge_later(&recrawl(false), 8 * HOUR, Some(9 * HOUR)), Some(Verdict::Due), "dates do not count");
+        assert_eq!(judge_later(&recrawl(false), 7 * HOUR, None), Some(RevisitDecision::NotDue));
+        assert_eq!(judge_later(&recrawl(false), 8 * HOUR, None), Some(RevisitDecision::Due));
+        assert_eq!(
+            judge_later(&recrawl(false), 8 * HOUR, Some(9 * HOUR)),
+            Some(RevisitDecision::Due),
+            "dates do not count"
+        );
         assert_eq!(judge_later(&Recrawl::default(), 8 * HOUR, Some(HOUR)), None);
     }
 
     #[test]
     fn a_date_after_the_last_visit_makes_a_page_due_and_one_before_it_does_not() {
-        assert_eq!(judge_later(&recrawl(true), 7 * HOUR, Some(HOUR)), Some(Verdict::Due));
-        assert_eq!(judge_later(&recrawl(true), 7 * HOUR, Some(8 * HOUR)), Some(Verdict::Unchanged));
+        assert_eq!(judge_later(&recrawl(true), 7 * HOUR, Some(HOUR)), Some(RevisitDecision::Due));
+        assert_eq!(judge_later(&recrawl(true), 7 * HOUR, Some(8 * HOUR)), Some(RevisitDecision::Unchanged));
         assert_eq!(judge_later(&recrawl(true), 7 * HOUR, None), None);
     }
 
@@ -245,16 +249,16 @@ mod tests {
         let at = |visits: &mut Visits, hours: u32| visits.judge(&frontier, &page, None, began + hours * HOUR);
         assert_eq!(at(&mut visits, 0), None);
         visits.record(page, version(1), began + 5 * HOUR, 0);
-        assert_eq!(at(&mut visits, 12), Some(Verdict::NotDue), "it was fetched seven hours ago");
-        assert_eq!(at(&mut visits, 14), Some(Verdict::Due));
+        assert_eq!(at(&mut visits, 12), Some(RevisitDecision::NotDue), "it was fetched seven hours ago");
+        assert_eq!(at(&mut visits, 14), Some(RevisitDecision::Due));
         visits.queued(&page);
-        assert_eq!(at(&mut visits, 40), Some(Verdict::NotDue), "it waits");
+        assert_eq!(at(&mut visits, 40), Some(RevisitDecision::NotDue), "it waits");
         visits.ended(&page);
-        assert_eq!(at(&mut visits, 40), Some(Verdict::Due), "it brought no page");
+        assert_eq!(at(&mut visits, 40), Some(RevisitDecision::Due), "it brought no page");
         visits.queued(&page);
         visits.record(page, version(1), began + 50 * HOUR, 0);
         visits.ended(&page);
-        assert_eq!(at(&mut visits, 60), Some(Verdict::NotDue), "unchanged, it is due after 16 hours");
-        assert_eq!(at(&mut visits, 67), Some(Verdict::Due));
+        assert_eq!(at(&mut visits, 60), Some(RevisitDecision::NotDue), "unchanged, it is due after 16 hours");
+        assert_eq!(at(&mut visits, 67), Some(RevisitDecision::Due));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Gate {
     /// Which domains are paused; the same for all gates of a registry.
     paused: Arc<Paused>,
     /// Removes the gate when its last tenant has left.
-    keeper: Arc<dyn Keeper>,
+    registry: Arc<dyn GateRegistry>,
     inside: Mutex<Inside>,
 }
 
@@ -62,7 +62,7 @@ impl Released for () {
 }
 
 /// Keeps gates, and is notified when one may be removed.
-pub(crate) trait Keeper: Send + Sync {
+pub(crate) trait GateRegistry: Send + Sync {
     /// The last tenant of this gate has left.
     fn vacant(&self, gate: &Arc<Gate>);
 }
@@ -80,11 +80,11 @@ impl Gate {
     pub(crate) fn new(
         domain: Domain,
         (term, paused): (Arc<Term>, Arc<Paused>),
-        keeper: Arc<dyn Keeper>,
+        registry: Arc<dyn GateRegistry>,
         conduct: Conduct,
     ) -> Arc<Self> {
         let inside = Mutex::new(Inside { conduct, first: None, others: Vec::new() });
-        Arc::new(Self { domain, term, paused, keeper, inside })
+        Arc::new(Self { domain, term, paused, registry, inside })
     }
 
     /// Tells all tenants to ask again, since the domain is paused no more.
@@ -316,7 +316,7 @@ impl Drop for Tenancy {
         drop(inside);
         self.gate.tell(&told);
         if is_vacant {
-            self.gate.keeper.vacant(&self.gate);
+            self.gate.registry.vacant(&self.gate);
         }
     }
 }

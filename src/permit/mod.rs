@@ -11,7 +11,7 @@ use std::{
 
 use self::gate::Inside;
 pub(crate) use self::{
-    gate::{Gate, Keeper, Released, Tenancy},
+    gate::{Gate, GateRegistry, Released, Tenancy},
     paused::Paused,
 };
 use crate::{

@@ -74,7 +74,7 @@ impl<I: Send + Sync + 'static> Pipeline<I> for Batched<I> {
 struct Calls<I>(Arc<Call<I>>);
 
 impl<I: Send + Sync + 'static> Commits<I> for Calls<I> {
-    type Held = Arc<I>;
+    type Kept = Arc<I>;
 
     fn take(&mut self, scraped: Scraped<I>) -> Result<Arc<I>, PipelineError> {
         Ok(scraped.item)

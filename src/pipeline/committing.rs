@@ -13,19 +13,19 @@ use crate::feed::Batch;
 /// Takes items, and commits those that it has taken together.
 pub(super) trait Commits<I>: Send + 'static {
     /// What is kept of an item until it is committed.
-    type Held: Send + 'static;
+    type Kept: Send + 'static;
 
     /// Takes an item for the next commit.
     ///
     /// # Errors
     /// It is not taken; those before it stay.
-    fn take(&mut self, scraped: Scraped<I>) -> Result<Self::Held, PipelineError>;
+    fn take(&mut self, scraped: Scraped<I>) -> Result<Self::Kept, PipelineError>;
 
     /// Commits what was taken since the last commit.
     ///
     /// # Errors
     /// None of it is committed, but for what [`Commits::committed`] names.
-    fn commit(&mut self, held: &[Self::Held]) -> Result<(), PipelineError>;
+    fn commit(&mut self, held: &[Self::Kept]) -> Result<(), PipelineError>;
 
     /// Tells what of a commit that was refused is committed all the same, in its order.
     fn committed(&mut self) -> Vec<bool> {
@@ -36,7 +36,7 @@ pub(super) trait Commits<I>: Send + 'static {
     ///
     /// # Errors
     /// It is not committed.
-    fn commit_alone(&mut self, held: &Self::Held) -> Result<(), PipelineError>;
+    fn commit_alone(&mut self, held: &Self::Kept) -> Result<(), PipelineError>;
 
     /// Ends; everything is committed.
     ///
@@ -64,7 +64,7 @@ type Reply = Result<(), PipelineError>;
 struct Committing<I, C: Commits<I>> {
     commits: C,
     batch: Batch,
-    held: Vec<(C::Held, Sender<Reply>)>,
+    held: Vec<(C::Kept, Sender<Reply>)>,
     /// Whether a commit is on its way.
     is_scheduled: bool,
     items: PhantomData<fn(I)>,

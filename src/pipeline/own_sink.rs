@@ -106,7 +106,7 @@ where
     T: Fn(&I) -> bool + Send + 'static,
     R: Fn(&Record) -> bool + Send + 'static,
 {
-    type Held = Record;
+    type Kept = Record;
 
     fn take(&mut self, scraped: Scraped<I>) -> Result<Record, PipelineError> {
         if !(self.takes)(&scraped.item) {

@@ -63,14 +63,14 @@ impl Server {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let seen = Arc::new(Mutex::new(HashMap::new()));
-        let desk = Desk { seen: seen.clone(), remarks };
+        let server = SiteServer { seen: seen.clone(), remarks };
         thread::Builder::new().name("demo".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener)?;
                 loop {
                     let (stream, _) = listener.accept().await?;
                     // A client that disconnects midway must not affect the others.
-                    tokio::spawn(desk.clone().serve(stream));
+                    tokio::spawn(server.clone().serve(stream));
                 }
                 #[allow(unreachable_code, reason = "tells the type of `?`")]
                 io::Result::Ok(())
@@ -86,12 +86,12 @@ impl Server {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct SiteServer {
     seen: Arc<Mutex<HashMap<String, HostLog>>>,
     remarks: UnboundedSender<String>,
 }
 
-impl Desk {
+impl SiteServer {
     async fn serve(self, mut stream: TcpStream) -> io::Result<()> {
         let (reading, mut writing) = stream.split();
         let mut lines = BufReader::new(reading).lines();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Crawl;
 use crate::{
     domain::Domain,
-    engine::{held::Hold, tuning::Change, turn::Turn},
+    engine::{domain_holds::Hold, tuning::Change, turn::Turn},
     error::Result,
     events::event::Event,
     frontier::Frontier,

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Crawl, Mode};
 use crate::{
     domain::Domain,
-    engine::{durability::Deferred, file_queue::FileStands, held::Hold},
+    engine::{domain_holds::Hold, durability::Deferred, file_queue::FileStands},
     explain::{End, Explanation, Wait, WaitsFor, Whereabouts},
     fetcher::visit::Visit,
     frontier::{Frontier, Located, Waiting, candidate::Candidate},

@@ -9,7 +9,7 @@ use std::{
 use super::{Granter, MAX_PARKED, MAX_RULINGS, PagesOrFiles, Search, Stopped, robots::RobotsCheck};
 use crate::{
     domain::Domain,
-    engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
+    engine::{accounts::Accounts, domain_holds::Hold, domains::Domains, file_queue::FileQueue, turn::Turn},
     file_store::pending_files::{ELSEWHERE, PendingFiles},
     frontier::Frontier,
     outcome::{DropReason, Outcome},

@@ -16,11 +16,11 @@ use self::robots::RobotsCheck;
 use super::{
     accounts::Accounts,
     budget::{Budget, Spending},
+    domain_holds::Hold,
     domains::Domains,
     draining::{DrainAs, MAX_STEP},
     failures::Failures,
     file_queue::FileQueue,
-    held::Hold,
     intake::Intake,
     outage::LocalOutage,
     places::Places,

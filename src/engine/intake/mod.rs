@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use self::again::Again;
-use super::{budget::Budget, held::Hold, refused_requests::RefusedRequests, turn::Turn};
+use super::{budget::Budget, domain_holds::Hold, refused_requests::RefusedRequests, turn::Turn};
 use crate::{
     domain::Domain,
     error::Result,

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// The files of one pipeline, by hashes of their names: about 80 bytes each. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ends(Arc<Mutex<HashMap<u128, Known>>>);
+pub(crate) struct Ends(Arc<Mutex<HashMap<u128, KnownEnd>>>);
 
 /// Where the records of a file end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) struct RecordsEnd {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownEnd {
     end: RecordsEnd,
     version: Version,
 }
@@ -49,7 +49,7 @@ impl Ends {
     /// Notes where the records of a file end, as it is now.
     pub fn note(&self, path: &Path, file: &File, end: RecordsEnd) {
         if let Some(version) = Version::of(file) {
-            self.all().insert(hash(path), Known { end, version });
+            self.all().insert(hash(path), KnownEnd { end, version });
         }
     }
 
@@ -59,7 +59,7 @@ impl Ends {
         (Some(known.version) == Version::of(file)).then_some(known.end)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<u128, Known>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<u128, KnownEnd>> {
         // Nothing that is done under it panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -62,7 +62,7 @@ pub(super) struct Rows<'r> {
 
 /// How far a commit has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum CommitState {
     /// Nothing of it is there.
     Nothing,
     /// It may be there or not.
@@ -149,7 +149,7 @@ impl Store {
     /// [`SinkError::Refused`] if a row does not fit; else nothing more can be written.
     pub async fn commit(&mut self, rows: &Rows<'_>) -> Result<(), SinkError> {
         self.commits += 1;
-        let mut progress = Progress::Nothing;
+        let mut progress = CommitState::Nothing;
         let mut waits = WAITS.iter();
         let (begun, mut has_looked) = (clock::now(), false);
         loop {
@@ -159,7 +159,7 @@ impl Store {
             let (remedy, at) = (failed.remedy(), self.table.at());
             let why = failed.why();
             // Someone else may have given a column its type; so may the commit of which nothing was heard.
-            self.is_stale |= progress == Progress::Unknown || failed.is_of_types();
+            self.is_stale |= progress == CommitState::Unknown || failed.is_of_types();
             match remedy {
                 Remedy::Refuse if failed.is_of_types() && !has_looked => has_looked = true,
                 Remedy::Refuse => return Err(SinkError::refused(format!("{at}: {why}"))),
@@ -167,7 +167,7 @@ impl Store {
                 Remedy::Reconnect => self.live = None,
                 Remedy::Retry => {}
             }
-            if progress == Progress::Unknown && self.table.key.is_empty() && self.marks.is_none() {
+            if progress == CommitState::Unknown && self.table.key.is_empty() && self.marks.is_none() {
                 return Err(SinkError::broken(format!(
                     "{at} was lost during a commit, and whether its rows are there is not known: {why}; set a `key`, or \
                      let the user make tables, and this is found out"
@@ -183,7 +183,7 @@ impl Store {
         }
     }
 
-    async fn attempt(&mut self, rows: &Rows<'_>, progress: &mut Progress) -> Result<(), Failed> {
+    async fn attempt(&mut self, rows: &Rows<'_>, progress: &mut CommitState) -> Result<(), Failed> {
         let Self { table, server, live, columns, is_stale, mixed, marks, commits, .. } = self;
         let client = &mut connected(live, server).await?.client;
         if (columns.is_none() || *is_stale)
@@ -208,10 +208,10 @@ impl Store {
         let written: Result<_, Failed> = written.await;
         match written {
             Ok(Some(written)) => {
-                *progress = Progress::Unknown;
+                *progress = CommitState::Unknown;
                 transaction.commit().await.inspect_err(|error| {
                     if error.code().is_some() {
-                        *progress = Progress::Nothing;
+                        *progress = CommitState::Nothing;
                     }
                 })?;
                 let columns = columns.get_or_insert_default();

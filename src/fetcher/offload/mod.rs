@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::workers::{Answer, Job, Stage, Workers};
+use self::workers::{Job, Reply, Stage, Workers};
 use crate::{clock, error::Error, outcome::Outcome, text::panic_message::message_of};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
@@ -150,7 +150,7 @@ impl Offload {
         answer_to: impl FnOnce(Result<T, String>) + Send + 'static,
     ) -> Arc<Stage> {
         let stage = Arc::new(Stage::default());
-        let work = move || -> Answer {
+        let work = move || -> Reply {
             let result = catch_unwind(AssertUnwindSafe(work));
             Box::new(move || {
                 // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.

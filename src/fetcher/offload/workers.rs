@@ -17,11 +17,11 @@ use crate::clock;
 pub struct Job {
     pub stage: Arc<Stage>,
     /// Does it, and returns what hands its result to who waits for it. Neither panics.
-    pub work: Box<dyn FnOnce() -> Answer + Send>,
+    pub work: Box<dyn FnOnce() -> Reply + Send>,
 }
 
 /// Hands a result to who waits for it, and wakes them.
-pub type Answer = Box<dyn FnOnce() + Send>;
+pub type Reply = Box<dyn FnOnce() + Send>;
 
 /// The threads and their queue, which has at most one piece for each page in flight. Waking a thread costs as much as
 /// parsing a small page. So a thread is woken only if there is enough work for it, and the answers to short work go
@@ -36,7 +36,7 @@ pub struct Workers {
 pub struct Queue {
     pub waiting: VecDeque<Job>,
     /// The answers to work that is done, while more of it waits.
-    answers: Vec<Answer>,
+    answers: Vec<Reply>,
     /// Threads that take work; at most `wanted`.
     pub working: usize,
     /// Those of them that sleep and have not been notified.
@@ -191,7 +191,7 @@ impl Workers {
 }
 
 /// Wakes whoever waits for these answers, mostly one fetcher, which reads them all when it has woken.
-fn answer_all(answers: Vec<Answer>) {
+fn answer_all(answers: Vec<Reply>) {
     for answer in answers {
         answer();
     }
@@ -199,7 +199,7 @@ fn answer_all(answers: Vec<Answer>) {
 
 impl Queue {
     /// Takes the answers that wait, once nothing waits behind them or they are many.
-    fn due_answers(&mut self) -> Option<Vec<Answer>> {
+    fn due_answers(&mut self) -> Option<Vec<Reply>> {
         let are_due = !self.answers.is_empty() && (self.waiting.is_empty() || self.answers.len() >= MAX_ANSWERS);
         are_due.then(|| mem::take(&mut self.answers))
     }

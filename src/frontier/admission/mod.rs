@@ -16,7 +16,7 @@ use super::{
     depths::Depths,
     known_depth::KnownDepth,
     seen_cache::SeenCache,
-    visits::{Verdict, Visits},
+    visits::{RevisitDecision, Visits},
 };
 use crate::{
     domain::{Domain, DomainKey, by_domain::ByDomain},
@@ -244,10 +244,10 @@ impl Admission {
         }
         match self.visits.judge(frontier, &fingerprint, unchanged_for, now) {
             // A link to such a page is dropped too, even if the page is due by its age.
-            Some(Verdict::Unchanged) => return self.drop_unchanged(fingerprint),
-            Some(Verdict::NotDue) if !request.dont_filter => return Admitted::AlreadySeen,
-            Some(Verdict::Due) => request.dont_filter = true,
-            Some(Verdict::NotDue) | None => {}
+            Some(RevisitDecision::Unchanged) => return self.drop_unchanged(fingerprint),
+            Some(RevisitDecision::NotDue) if !request.dont_filter => return Admitted::AlreadySeen,
+            Some(RevisitDecision::Due) => request.dont_filter = true,
+            Some(RevisitDecision::NotDue) | None => {}
         }
         if let Some(visit) = self.visits.of(&fingerprint) {
             request.rare.get_or_insert_default().visited = Some(visit);

@@ -16,7 +16,7 @@ use crate::{
         durable::{DomainHistory, StoredRobotsFile},
         known_depth::KnownDepth,
         windowed::{
-            entry::{Entry, Place},
+            entry::{Entry, QueuePosition},
             store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
         },
     },
@@ -30,7 +30,7 @@ pub struct TablesStore(Arc<Mutex<Tables>>);
 
 #[derive(Default)]
 struct Tables {
-    queue: BTreeMap<(Domain, Place), (Entry, Option<u64>)>,
+    queue: BTreeMap<(Domain, QueuePosition), (Entry, Option<u64>)>,
     seen: BTreeMap<Fingerprint, u32>,
     waiting: BTreeMap<Domain, u64>,
     histories: BTreeMap<Domain, DomainHistory>,
@@ -101,9 +101,9 @@ impl Store for TablesStore {
         Ok(())
     }
 
-    fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart> {
+    fn queue(&self, domain: &Domain, from: QueuePosition, max: usize) -> Result<QueuePart> {
         let tables = self.0.lock().unwrap();
-        let last = Place { rank: u32::MAX, age: u64::MAX };
+        let last = QueuePosition { rank: u32::MAX, age: u64::MAX };
         let range = tables.queue.range((domain.clone(), from)..=(domain.clone(), last)).take(max);
         let stored =
             |(entry, not_before): &(Entry, Option<u64>)| StoredEntry { entry: entry.clone(), not_before: *not_before };

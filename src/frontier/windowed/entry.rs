@@ -7,21 +7,21 @@ use crate::request::Request;
 /// The position of an entry in its domain's queue: by rank, then by age. The field order is the rule.
 ///
 /// ```
-/// use actix_crawler::frontier::windowed::entry::Place;
+/// use actix_crawler::frontier::windowed::entry::QueuePosition;
 ///
-/// let (first, urgent) = (Place::new(0, 1), Place::new(5, 2));
+/// let (first, urgent) = (QueuePosition::new(0, 1), QueuePosition::new(5, 2));
 /// assert!(urgent < first, "a higher rank goes first");
 /// assert!(first < first.behind());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct QueuePosition {
     /// The [`Request::rank`], turned round so that what goes first is least.
     pub rank: u32,
     /// The entry's number; no two are the same.
     pub age: u64,
 }
 
-impl Place {
+impl QueuePosition {
     /// The first possible place.
     pub const FIRST: Self = Self { rank: 0, age: 0 };
 
@@ -40,17 +40,17 @@ impl Place {
 /// A request in a domain's queue.
 ///
 /// ```
-/// use actix_crawler::{Request, frontier::windowed::entry::{Entry, Place}};
+/// use actix_crawler::{Request, frontier::windowed::entry::{Entry, QueuePosition}};
 ///
 /// let request = Request::parse("https://example.org/")?;
-/// let entry = |age| Entry { place: Place::new(0, age), attempts: 0, request: request.clone().into() };
+/// let entry = |age| Entry { place: QueuePosition::new(0, age), attempts: 0, request: request.clone().into() };
 /// assert!(entry(1) < entry(2), "the older goes first");
 /// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its position.
-    pub place: Place,
+    pub place: QueuePosition,
     /// The number of attempts so far.
     pub attempts: u32,
     /// The request.

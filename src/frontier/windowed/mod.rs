@@ -27,7 +27,7 @@ pub use self::opening::open;
 use self::{
     calendar::Calendar,
     durable::Question,
-    entry::{Entry, Place},
+    entry::{Entry, QueuePosition},
     recent::RecentlySeen,
     sharing::Sharing,
     store::{Change, QueuePart},
@@ -210,7 +210,7 @@ impl WindowedFrontier {
     }
 
     /// Removes an entry that is in memory or on lease, here and in the store.
-    fn remove(&mut self, domain: &Domain, place: Place) {
+    fn remove(&mut self, domain: &Domain, place: QueuePosition) {
         self.held.remove(&place.age);
         self.stored -= 1;
         self.transaction.changes.push(Change::Remove { domain: domain.clone(), place });
@@ -239,7 +239,7 @@ impl Frontier for WindowedFrontier {
         self.recent.insert(fingerprint, now);
         self.seen += u64::from(seen_at.is_none());
         self.transaction.changes.push(Change::See(fingerprint, now));
-        let place = Place::new(request.rank(), self.number());
+        let place = QueuePosition::new(request.rank(), self.number());
         let entry = Entry { place, attempts: 0, request: Arc::new(request) };
         self.transaction.put(domain, &entry, None);
         // A new queue too has to wait for room: there may be millions.

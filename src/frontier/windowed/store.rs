@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::entry::{Entry, Place};
+use super::entry::{Entry, QueuePosition};
 pub use crate::frontier::durable::DeadLetter;
 use crate::{
     domain::Domain,
@@ -78,7 +78,7 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// The store is damaged or cannot be reached.
-    fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart>;
+    fn queue(&self, domain: &Domain, from: QueuePosition, max: usize) -> Result<QueuePart>;
 
     /// Returns those of the fingerprints that were admitted, each with the second since 1970 of its last admission.
     ///
@@ -236,7 +236,7 @@ pub struct QueuePart {
     /// The entries, in order.
     pub entries: Vec<StoredEntry>,
     /// Where to continue reading; `None` at the end of the queue.
-    pub next: Option<Place>,
+    pub next: Option<QueuePosition>,
 }
 
 /// A stored entry.
@@ -281,9 +281,9 @@ pub struct Batch {
 /// One change.
 ///
 /// ```
-/// use actix_crawler::{Domain, frontier::windowed::{entry::Place, store::Change}};
+/// use actix_crawler::{Domain, frontier::windowed::{entry::QueuePosition, store::Change}};
 ///
-/// let done = Change::Remove { domain: Domain::new("example.org"), place: Place::new(0, 7) };
+/// let done = Change::Remove { domain: Domain::new("example.org"), place: QueuePosition::new(0, 7) };
 /// ```
 #[derive(Debug)]
 pub enum Change {
@@ -301,7 +301,7 @@ pub enum Change {
         /// The domain whose queue it is in.
         domain: Domain,
         /// Its place.
-        place: Place,
+        place: QueuePosition,
     },
     /// A fingerprint was admitted, at a second since 1970.
     See(Fingerprint, u32),

@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    entry::{Entry, Place},
+    entry::{Entry, QueuePosition},
     store::{Batch, Change, Counters, Look, QueuePart, Store},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub enum StoreCommand {
     /// Queries which fingerprints were seen, and when.
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// Reads a domain's queue from a place.
-    Read { domain: Domain, from: Place, max: usize },
+    Read { domain: Domain, from: QueuePosition, max: usize },
     /// Stores the settings of the crawl.
     KeepSettings(BTreeMap<String, String>),
     /// Reads the robots file of an origin.

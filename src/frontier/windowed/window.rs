@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 use hashbrown::HashSet;
 
-use super::entry::{Entry, Place};
+use super::entry::{Entry, QueuePosition};
 use crate::{frontier::Waiting, request::Request};
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub struct QueueWindow {
     ready: BinaryHeap<Reverse<Entry>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
     /// `None` if all waiting entries are in memory, or evicted.
-    floor: Option<Place>,
+    floor: Option<QueuePosition>,
     evicted: Option<Evicted>,
     reading: Option<Box<Reading>>,
     /// Entries in the store: waiting or leased.
@@ -38,7 +38,7 @@ pub struct QueueWindow {
 #[derive(Clone, Copy, Debug)]
 struct Evicted {
     /// The first of their places.
-    from: Place,
+    from: QueuePosition,
     /// When the first of their delays ends.
     until: Instant,
 }
@@ -49,17 +49,17 @@ struct Reading {
     /// Entries removed since; the result may still contain them.
     removed: HashSet<u64>,
     /// The first entry left to the store since; the result may not contain it yet.
-    floor: Option<Place>,
+    floor: Option<QueuePosition>,
 }
 
 impl QueueWindow {
     /// Creates the window of a queue that is entirely in the store.
     pub fn stored(stored: u64) -> Self {
-        Self { floor: Some(Place::FIRST), stored, ..Self::default() }
+        Self { floor: Some(QueuePosition::FIRST), stored, ..Self::default() }
     }
 
     /// Tells whether a new entry can be kept in memory, with fewer than `max` others.
-    pub fn takes(&self, place: Place, max: usize) -> bool {
+    pub fn takes(&self, place: QueuePosition, max: usize) -> bool {
         self.ready.len() < max && self.floor.is_none_or(|floor| place < floor)
     }
 
@@ -72,7 +72,7 @@ impl QueueWindow {
     }
 
     /// Records an entry that is only in the store.
-    pub fn leave_in_store(&mut self, place: Place) {
+    pub fn leave_in_store(&mut self, place: QueuePosition) {
         lower(&mut self.floor, Some(place));
         if let Some(reading) = &mut self.reading {
             lower(&mut reading.floor, Some(place));
@@ -185,7 +185,7 @@ impl QueueWindow {
     }
 
     /// Begins a read; returns its start, or `None` if there is nothing to read or a read is in progress.
-    pub fn begin_reading(&mut self) -> Option<Place> {
+    pub fn begin_reading(&mut self) -> Option<QueuePosition> {
         let from = self.floor.filter(|_| self.reading.is_none())?;
         self.reading = Some(Box::default());
         Some(from)
@@ -200,7 +200,7 @@ impl QueueWindow {
     /// removed since the read began, and returns those to keep in memory.
     pub fn end_reading(
         &mut self,
-        next: Option<Place>,
+        next: Option<QueuePosition>,
         choose: impl FnOnce(&HashSet<u64>) -> Vec<(Entry, Option<Instant>)>,
     ) {
         let Some(reading) = self.reading.take() else { return };
@@ -220,7 +220,7 @@ impl QueueWindow {
 }
 
 /// Lowers a floor to a place; `None` is after every place.
-fn lower(floor: &mut Option<Place>, to: Option<Place>) {
+fn lower(floor: &mut Option<QueuePosition>, to: Option<QueuePosition>) {
     *floor = match (*floor, to) {
         (Some(floor), Some(to)) => Some(floor.min(to)),
         (floor, to) => floor.or(to),

@@ -116,11 +116,11 @@ fn failed(error: hyper::Error) -> HttpError {
     HttpError::new(kind, error)
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>;
+type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>;
 
 impl HttpService for BucketClient {
     // What `async_trait` makes of an `async fn`.
-    fn call<'s, 'a>(&'s self, request: HttpRequest) -> Answer<'a>
+    fn call<'s, 'a>(&'s self, request: HttpRequest) -> ResponseFuture<'a>
     where
         's: 'a,
         Self: 'a,

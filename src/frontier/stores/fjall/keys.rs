@@ -1,6 +1,6 @@
 //! Keys: the keys of rows, which sort as the frontier needs them. Knows no values.
 
-use crate::{domain::Domain, frontier::windowed::entry::Place, identity::Fingerprint};
+use crate::{domain::Domain, frontier::windowed::entry::QueuePosition, identity::Fingerprint};
 
 /// How many entries a domain has.
 pub(super) const WAITING: u8 = b'w';
@@ -18,19 +18,21 @@ pub(super) const VISIT: u8 = b'l';
 pub(super) const DEAD: u8 = b'd';
 
 /// The length comes first, so that no domain's key is a prefix of another's.
-pub(super) fn queue_key(domain: &Domain, place: Place) -> Vec<u8> {
+pub(super) fn queue_key(domain: &Domain, place: QueuePosition) -> Vec<u8> {
     let name = domain.as_str().as_bytes();
     let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
     let name = name.get(..usize::from(length)).unwrap_or(name);
     [&length.to_be_bytes(), name, &place.rank.to_be_bytes(), &place.age.to_be_bytes()].concat()
 }
 
-pub(super) fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
+pub(super) fn split_queue_key(key: &[u8]) -> Option<(Domain, QueuePosition)> {
     let (length, rest) = key.split_at_checked(2)?;
     let (name, place) = rest.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
     let (rank, age) = place.split_at_checked(4)?;
-    let place =
-        Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
+    let place = QueuePosition {
+        rank: u32::from_be_bytes(rank.try_into().ok()?),
+        age: u64::from_be_bytes(age.try_into().ok()?),
+    };
     Some((Domain::new(std::str::from_utf8(name).ok()?), place))
 }
 

@@ -38,7 +38,7 @@ use super::super::{
     known_depth::KnownDepth,
     windowed::{
         self,
-        entry::{Entry, Place},
+        entry::{Entry, QueuePosition},
         state::State,
         store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
     },
@@ -176,7 +176,7 @@ impl FjallStore {
         Ok((domain, stored))
     }
 
-    fn decode(&self, domain: &Domain, place: Place, value: &[u8]) -> Result<StoredEntry> {
+    fn decode(&self, domain: &Domain, place: QueuePosition, value: &[u8]) -> Result<StoredEntry> {
         let header = value.split_at_checked(HEADER).and_then(|(header, json)| {
             let (attempts, not_before) = header.split_at_checked(4)?;
             Some((u32::from_be_bytes(attempts.try_into().ok()?), u64_of(not_before), json))
@@ -272,8 +272,8 @@ impl Store for FjallStore {
         self.database.persist(PersistMode::SyncData).map_err(|error| self.failed(&error))
     }
 
-    fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart> {
-        let last = Place { rank: u32::MAX, age: u64::MAX };
+    fn queue(&self, domain: &Domain, from: QueuePosition, max: usize) -> Result<QueuePart> {
+        let last = QueuePosition { rank: u32::MAX, age: u64::MAX };
         let range = queue_key(domain, from)..=queue_key(domain, last);
         let mut entries = Vec::with_capacity(max);
         for entry in self.queue.range(range).take(max) {

@@ -33,7 +33,7 @@ use super::super::{
     durable::StoredRobotsFile,
     known_depth::KnownDepth,
     windowed::{
-        entry::{Entry, Place},
+        entry::{Entry, QueuePosition},
         store::{Batch, Contents, Counters, DeadLetter, Look, QueuePart, Store, StoredEntry},
     },
 };
@@ -163,7 +163,7 @@ impl PostgresStore {
         let mut request: Request = self.json(row, from + 4)?;
         request.domain = Some(domain.clone());
         let is_wrong = |_| self.damaged(&"a number is out of its range");
-        let place = Place { rank: rank.try_into().map_err(is_wrong)?, age: age.try_into().map_err(is_wrong)? };
+        let place = QueuePosition { rank: rank.try_into().map_err(is_wrong)?, age: age.try_into().map_err(is_wrong)? };
         let attempts = attempts.try_into().map_err(is_wrong)?;
         let not_before = not_before.map(|at| at.try_into().map_err(is_wrong)).transpose()?;
         Ok(StoredEntry { entry: Entry { place, attempts, request: Arc::new(request) }, not_before })
@@ -263,7 +263,7 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart> {
+    fn queue(&self, domain: &Domain, from: QueuePosition, max: usize) -> Result<QueuePart> {
         let sql = "SELECT rank, age, attempts, not_before, request FROM queue WHERE part = $1 AND domain = $2 \
                    AND (rank, age) >= ($3, $4) ORDER BY rank, age LIMIT $5";
         let part = part_of(domain.as_str().as_bytes());

@@ -12,7 +12,7 @@ use crate::{
         part::Part,
         shared::{Allowance, ArrivedId, LastAsked, Sent, ToOthers},
         windowed::{
-            entry::{Entry, Place},
+            entry::{Entry, QueuePosition},
             store::{Batch, Change},
         },
     },
@@ -195,7 +195,7 @@ impl Rows {
 
 impl QueueKey {
     /// Creates the key of a place in a domain's queue.
-    pub fn of(domain: &Domain, place: Place) -> Result<Self> {
+    pub fn of(domain: &Domain, place: QueuePosition) -> Result<Self> {
         Ok(Self { domain: name_of(domain)?, rank: place.rank.into(), age: signed(place.age) })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         durable::{DOMAIN_KEY, DomainHistory, IDENTITY},
         known_depth::KnownDepth,
         windowed::{
-            entry::{Entry, Place},
+            entry::{Entry, QueuePosition},
             store::{Contents, DeadLetter},
         },
     },
@@ -71,7 +71,7 @@ impl State {
 
     /// Returns a page that waits, and how many requests of its domain go before it.
     fn position(&self, domain: &Domain, page: &Request) -> Result<Option<(u64, StoredEntry)>> {
-        let (mut ahead, mut from) = (0, Some(Place::FIRST));
+        let (mut ahead, mut from) = (0, Some(QueuePosition::FIRST));
         while let Some(place) = from {
             let read = self.store.queue(domain, place, READ_AT_ONCE)?;
             for stored in read.entries {
@@ -167,7 +167,7 @@ mod tests {
             spacing_until: Some(later),
             ..DomainHistory::default()
         };
-        let entry = Entry { place: Place::new(0, 1), attempts: 2, request: request("/waits") };
+        let entry = Entry { place: QueuePosition::new(0, 1), attempts: 2, request: request("/waits") };
         let (outcome, detail) = ("status".to_owned(), "404".to_owned());
         let dead = DeadLetter { domain: domain.clone(), request: request("/failed"), outcome, detail };
         let mut changes = vec![

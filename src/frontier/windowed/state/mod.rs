@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub use super::store::DeadLetter;
 use super::{
-    entry::{Entry, Place},
+    entry::{Entry, QueuePosition},
     store::{Batch, Change, Contents, Counters, Store, StoredEntry},
 };
 use crate::{
@@ -153,7 +153,7 @@ impl State {
     pub fn export(&self, mut output: impl io::Write) -> Result<(u64, Vec<Domain>)> {
         let (mut written, mut damaged) = (0, Vec::new());
         for (domain, _) in self.store.load()?.waiting {
-            let mut from = Some(Place::FIRST);
+            let mut from = Some(QueuePosition::FIRST);
             while let Some(place) = from {
                 let Ok(read) = self.store.queue(&domain, place, MAX_CHANGES_AT_ONCE) else {
                     damaged.push(domain.clone());
@@ -204,7 +204,7 @@ impl State {
                     *count = count.saturating_sub(1);
                 }
                 *edit.waiting.entry(dead.domain.clone()).or_default() += 1;
-                let place = Place::new(dead.request.rank(), edit.counters.next);
+                let place = QueuePosition::new(dead.request.rank(), edit.counters.next);
                 let entry = Entry { place, attempts: 0, request: dead.request };
                 edit.changes.push(Change::Unbury { number });
                 edit.changes.push(Change::Put { domain: dead.domain, entry, not_before: None });
@@ -221,7 +221,7 @@ impl State {
     pub fn forget_domain(&self, domain: &Domain) -> Result<u64> {
         let mut dropped = 0;
         loop {
-            let entries = self.store.queue(domain, Place::FIRST, MAX_CHANGES_AT_ONCE)?.entries;
+            let entries = self.store.queue(domain, QueuePosition::FIRST, MAX_CHANGES_AT_ONCE)?.entries;
             let mut edit = self.edit()?;
             let count = entries.len() as u64;
             dropped += count;

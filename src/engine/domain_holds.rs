@@ -1,4 +1,4 @@
-//! Held: the domains that are paused or cancelled while the crawl runs. Knows no requests.
+//! DomainHolds: the domains that are paused or cancelled while the crawl runs. Knows no requests.
 
 use hashbrown::HashSet;
 
@@ -18,13 +18,13 @@ pub enum Hold {
 
 /// What holds for which domains; of several that match, what was said last.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct DomainHolds {
     holds: ByPattern<Hold>,
     /// Paused domains that came due meanwhile: as many as have work at the most.
     waiting: HashSet<Domain>,
 }
 
-impl Held {
+impl DomainHolds {
     /// Returns what holds for a domain.
     pub fn of(&self, domain: &Domain) -> Option<Hold> {
         self.holds.of(domain)
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn what_came_due_while_it_was_paused_comes_once_when_it_is_resumed() {
-        let mut held = Held::default();
+        let mut held = DomainHolds::default();
         let [a, b] = ["a.org", "b.org"].map(Domain::new);
         held.set("*", Some(Hold::Paused)).unwrap();
         for domain in [&a, &b, &a] {
