@@ -196,6 +196,17 @@ fn the_texts_of_elements_within_each_other_are_bounded() {
     assert!(message.starts_with("`_html` of `Whole`: what is read is more than 16 times"), "{message}");
 }
 
+/// A reference is made absolute before an expression takes a part of it.
+#[test]
+fn an_expression_reads_the_whole_url() {
+    #[derive(Debug, Extract)]
+    struct Link {
+        #[extract(css = "a", url, re = r"^https://[^/]+/(\w+)")]
+        first: String,
+    }
+    assert_eq!(Link::extract(&page("<a href=/tea/7>Tea</a>")).unwrap().first, "tea");
+}
+
 /// Regression: texts that an expression makes had no bound, and a number counted as the whole text that it stands in.
 #[cfg(feature = "xpath")]
 #[test]

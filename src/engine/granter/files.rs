@@ -100,13 +100,7 @@ impl Granter {
 
     /// Lets the files of a domain fail that has asked for too long a wait. Tells whether it has.
     fn fail_files_that_wait_too_long(&self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
-        let cooling = tenancy.and_then(|tenancy| tenancy.cooling().state(turn.now));
-        cooling.is_some_and(|(until, _)| self.ends_files_that_wait_too_long(turn, domain, until))
-    }
-
-    /// Ends the files of a domain that may not be asked before `until`, if that is longer than a file may wait. Tells
-    /// whether it is.
-    pub(super) fn ends_files_that_wait_too_long(&self, turn: &mut Turn<'_>, domain: &Domain, until: Instant) -> bool {
+        let Some((until, _)) = tenancy.and_then(|tenancy| tenancy.cooling().state(turn.now)) else { return false };
         let (wait, max) = (until.saturating_duration_since(turn.now), self.file_waits.max_wait);
         if wait <= max {
             return false;

@@ -295,10 +295,6 @@ impl Granter {
                         if is_given_up {
                             return Stopped::GivenUp;
                         }
-                        // Whatever asks for the wait: a quota, a redirect, another tenant's refusal.
-                        if matches!(kind, PagesOrFiles::Files) && self.ends_files_that_wait_too_long(turn, domain, at) {
-                            return Stopped::Empty;
-                        }
                     }
                     return Stopped::NotBefore(at);
                 }

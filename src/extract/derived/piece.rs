@@ -49,17 +49,16 @@ impl Piece<'_> {
             Some(pattern) => regex(pattern)?.captures(&text).map(|captures| first_group(&captures).to_owned()),
             None => Some(text),
         };
-        let kept = kept.map(|text| self.from.take(text)).transpose()?;
-        kept.map(|text| self.resolved(text)).transpose()
+        kept.map(|text| self.from.take(text)).transpose()
     }
 
     fn whole_text(&self) -> Result<Option<String>, SelectorError> {
         let element = match &self.found {
             Found::Element(element) => element,
-            Found::Text(text) => return Ok(Some(text.clone())),
-            Found::Json(value) => return self.text_of_json(value).map(Some),
+            Found::Text(text) => return self.resolved(text.clone()).map(Some),
+            Found::Json(value) => return self.resolved(self.text_of_json(value)?).map(Some),
         };
-        Ok(match self.wanted.part {
+        let text = match self.wanted.part {
             Part::Attr(name) => element.attr(name).map(str::to_owned),
             Part::Text if self.wanted.url => element.attr("href").or_else(|| element.attr("src")).map(str::to_owned),
             Part::Text => Some(element.text()),
@@ -67,7 +66,8 @@ impl Piece<'_> {
             Part::RawText => Some(element.raw_text()),
             Part::Html => Some(element.html()),
             Part::InnerHtml => Some(element.inner_html()),
-        })
+        };
+        text.map(|text| self.resolved(text)).transpose()
     }
 
     fn text_of_json(&self, value: &Value) -> Result<String, SelectorError> {
