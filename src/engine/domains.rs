@@ -71,7 +71,8 @@ struct Entry {
     live: Option<Live>,
 }
 
-/// Tells whether this is the domain's current place in the queue.
+/// Tells whether this is the domain's current place in the queue. Turns are not used twice, so it is none of another
+/// domain that stands where the first one stood.
 fn is_place_of(due: &Due, entry: &Entry) -> bool {
     entry.due == Some((due.at, due.turn))
 }
@@ -177,26 +178,26 @@ impl Domains {
 
     /// Schedules a domain at `at`, unless it is scheduled earlier.
     pub fn schedule(&mut self, domain: &Domain, at: Instant) {
-        let (domain, entry) = self.table.get_or_default(domain);
+        let (slot, _, entry) = self.table.get_or_default(domain);
         if entry.due.is_some_and(|(due, _)| due <= at) {
             return;
         }
         self.turn += 1;
         entry.due = Some((at, self.turn));
-        self.due.push(Due { at, turn: self.turn, domain: domain.clone() });
+        self.due.push(Due { at, turn: self.turn, slot });
         if self.due.len() > 2 * self.table.len() + STALE_AT_LEAST {
             let table = &self.table;
-            self.due.retain(|due| table.get(&due.domain).is_some_and(|entry| is_place_of(due, entry)));
+            self.due.retain(|due| table.at(due.slot).is_some_and(|(_, entry)| is_place_of(due, entry)));
         }
     }
 
     /// Removes and returns the next domain due at or before `horizon`.
     pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
         while let Some(due) = self.due.pop_until(horizon) {
-            let entry = self.table.get_mut(&due.domain).filter(|entry| is_place_of(&due, entry));
-            if let Some(entry) = entry {
+            let found = self.table.at_mut(due.slot).filter(|(_, entry)| is_place_of(&due, entry));
+            if let Some((domain, entry)) = found {
                 entry.due = None;
-                return Some(due.domain);
+                return Some(domain.clone());
             }
         }
         None
@@ -206,7 +207,7 @@ impl Domains {
     pub fn next_due(&mut self) -> Option<Instant> {
         loop {
             let first = self.due.peek()?;
-            if self.table.get(&first.domain).is_some_and(|entry| is_place_of(first, entry)) {
+            if self.table.at(first.slot).is_some_and(|(_, entry)| is_place_of(first, entry)) {
                 return Some(first.at);
             }
             self.due.pop();
@@ -215,7 +216,7 @@ impl Domains {
 
     /// Returns the domain's state, creating it if necessary.
     pub fn live(&mut self, domain: &Domain, now: Instant) -> &mut Live {
-        let (domain, entry) = self.table.get_or_default(domain);
+        let (_, domain, entry) = self.table.get_or_default(domain);
         entry.live.get_or_insert_with(|| {
             let terms = terms_of(domain, &self.politeness, &self.usual_terms);
             let tenancy = self.tenant.join(domain, terms, self.released.clone(), now);

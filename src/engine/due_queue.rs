@@ -6,14 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::domain::Domain;
+use crate::domain::domain_map::Slot;
 
 /// A place: when a domain is due. Of two that are due at the same time, the one with the lower turn goes first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
     pub at: Instant,
     pub turn: u64,
-    pub domain: Domain,
+    /// Where the domain stands among those of the crawl.
+    pub slot: Slot,
 }
 
 /// The places in order. Most arrive in the order in which they are due: all seeds at once, and each domain a second
@@ -88,7 +89,7 @@ mod tests {
             let (start, mut now) = (Instant::now(), Instant::now());
             for (turn, (seconds, takes)) in (0..).zip(steps) {
                 let at = start + Duration::from_secs(seconds);
-                queue.push(Due { at, turn, domain: Domain::new("e.org") });
+                queue.push(Due { at, turn, slot: Slot::default() });
                 sorted.push((at, turn));
                 sorted.sort_unstable();
                 for _ in 0..takes {
@@ -108,7 +109,7 @@ mod tests {
         let (mut queue, now) = (DueQueue::default(), Instant::now());
         assert!(queue.pop_until(now).is_none());
         for (turn, seconds) in [(1, 86_400), (2, 1), (3, 2), (4, 3)] {
-            queue.push(Due { at: now + Duration::from_secs(seconds), turn, domain: Domain::new("e.org") });
+            queue.push(Due { at: now + Duration::from_secs(seconds), turn, slot: Slot::default() });
         }
         assert_eq!((queue.line.len(), queue.heap.len()), (3, 1));
     }

@@ -254,7 +254,7 @@ impl MemoryFrontier {
         let Loan { domain, age, request, .. } = loan;
         let entry = Entry { rank: request.rank(), attempts, age, request: Kept::Whole(request) };
         self.queued_bytes += entry.request.size();
-        let (_, queue) = self.queues.get_or_default(&domain);
+        let (_, _, queue) = self.queues.get_or_default(&domain);
         match not_before {
             Some(until) => queue.push_delayed(until, entry),
             None => queue.push(entry),
@@ -273,7 +273,7 @@ impl Frontier for MemoryFrontier {
             return Offered::AlreadySeen;
         }
         let age = self.number();
-        let (domain, queue) = self.queues.get_or_default(domain);
+        let (_, domain, queue) = self.queues.get_or_default(domain);
         let kept = Kept::of(request, domain);
         self.queued_bytes += kept.size();
         queue.push(Entry { rank: kept.rank(), attempts: 0, age, request: kept });
@@ -310,7 +310,8 @@ impl Frontier for MemoryFrontier {
     }
 
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
-        let queue = self.queues.get(domain)?;
+        // As if to change it: what comes next is a lease.
+        let queue = self.queues.get_mut(domain)?;
         if queue.first.is_some() { Some(now) } else { queue.delayed_until() }
     }
 
