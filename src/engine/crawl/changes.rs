@@ -40,7 +40,7 @@ impl Crawl {
                 self.granter.budget.set_limits(scope);
                 let have_changed = limits(scope) != before;
                 // The scope before let them pass.
-                let mut waiting = self.granter.give_pages_back(&mut self.frontier);
+                let mut waiting = self.granter.rulings.give_pages_back(&mut self.frontier);
                 if have_changed {
                     // What was beyond the budget may be within it now.
                     waiting.extend(self.frontier.domains().cloned());
