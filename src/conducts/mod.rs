@@ -15,7 +15,7 @@ use std::{
 use dashmap::mapref::entry::Entry;
 
 pub(crate) use self::permit_queue::PermitQueue;
-use self::table::{DomainState, Space, Table, settle};
+use self::table::{DomainState, DomainTable, Space, settle};
 #[cfg(any(test, feature = "cluster"))]
 use crate::term::Term;
 use crate::{
@@ -54,26 +54,26 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Conducts {
-    table: Arc<Table>,
+    table: Arc<DomainTable>,
 }
 
 /// A crawl or a client, as the domains see it.
 pub(crate) struct Tenant {
-    table: Arc<Table>,
+    table: Arc<DomainTable>,
     space: Space,
     keeper: Arc<dyn GateRegistry>,
 }
 
 /// Removes the gates of one name space. Holds the table weakly, so that a gate in use does not keep it alive.
 struct SpaceKeeper {
-    table: Weak<Table>,
+    table: Weak<DomainTable>,
     space: Space,
 }
 
 impl Conducts {
     /// Creates an empty registry, which only those share that are given it.
     pub fn new() -> Self {
-        Self { table: Arc::new(Table::new()) }
+        Self { table: Arc::new(DomainTable::new()) }
     }
 
     /// Returns the registry of this process.
@@ -150,7 +150,7 @@ impl Conducts {
     }
 
     /// A thread whose time is virtual has a registry of its own in place of the process's, whose instants are real.
-    fn table_here(&self) -> Arc<Table> {
+    fn table_here(&self) -> Arc<DomainTable> {
         thread_local!(static HERE: Conducts = Conducts::new());
         let is_of_the_process = || Arc::ptr_eq(&self.table, &Self::shared().table);
         if clock::is_virtual() && is_of_the_process() {

@@ -1,5 +1,5 @@
-//! Table: the domains of a registry, by their names within a name space, with what is removed of them and when. Knows no
-//! rules.
+//! DomainTable: the domains of a registry, by their names within a name space, with what is removed of them and when.
+//! Knows no rules.
 
 use std::{
     sync::{
@@ -24,12 +24,12 @@ use crate::{
 };
 
 /// The domains of a registry.
-pub(super) struct Table {
+pub(super) struct DomainTable {
     /// Until when anybody may be asked.
     pub term: Arc<Term>,
     /// The domains that nobody may ask now.
     pub paused: Arc<Paused>,
-    pub places: DashMap<Key, DomainState, DefaultHashBuilder>,
+    pub places: DashMap<NameKey, DomainState, DefaultHashBuilder>,
     /// The functions that name domains, each with the number of its name space. A function that was dropped is removed
     /// at the next look-up; until then no other function can have its address.
     functions: Mutex<Vec<(u64, Weak<NameDomain>)>>,
@@ -45,7 +45,7 @@ pub(super) struct Table {
 
 /// A domain's name within its name space, as 128 bits of XXH3, so that the table can grow without hashing names again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key(u128);
+pub(super) struct NameKey(u128);
 
 /// A name space: 0 for hosts, and one for each function.
 #[derive(Clone)]
@@ -78,12 +78,12 @@ impl Space {
     pub const HOSTS: Self = Self { number: 0, _function: None };
 
     /// Returns the key of a domain.
-    pub fn key(&self, domain: &Domain) -> Key {
-        Key(xxh3_128_with_seed(domain.as_str().as_bytes(), self.number))
+    pub fn key(&self, domain: &Domain) -> NameKey {
+        NameKey(xxh3_128_with_seed(domain.as_str().as_bytes(), self.number))
     }
 }
 
-impl Table {
+impl DomainTable {
     /// Creates a table without domains.
     pub fn new() -> Self {
         Self {

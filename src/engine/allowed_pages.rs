@@ -1,5 +1,6 @@
-//! AllowedPages: pages whose robots file has arrived and allows them. They are fetched before anything not requested yet;
-//! otherwise a crawl of many domains would request all robots files first, and hold a page of every domain until then.
+//! AllowedPages: pages whose robots file has arrived and allows them. They are fetched before anything that is not
+//! requested yet; otherwise a crawl of many domains would request all robots files first, and hold a page of every
+//! domain until then.
 
 use std::{
     cmp::Reverse,
@@ -14,13 +15,13 @@ use crate::{domain::Domain, frontier::Leased, request::Request};
 /// The pages, by domain. They stay on lease; each domain has at most as many as may wait for robots files.
 #[derive(Default)]
 pub struct AllowedPages {
-    domains: HashMap<Domain, Waiting>,
+    domains: HashMap<Domain, DomainPages>,
     /// When each domain is due; a place that differs from the one in its `Waiting` is stale.
     due: BinaryHeap<Reverse<(Instant, Domain)>>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct DomainPages {
     pages: VecDeque<Leased>,
     due: Option<Instant>,
 }

@@ -56,5 +56,5 @@ pub use self::{
     messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, Notices, Seed},
     question::Question,
     scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},
-    tuning::{Change, GetScope, Tune},
+    tuning::{GetScope, SettingChange, Tune},
 };

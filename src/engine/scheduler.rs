@@ -391,7 +391,7 @@ impl Scheduler {
     }
 }
 
-/// Does some work to its end, or until `limit` after the crawl is in a hurry; `None` if it was given up.
+/// Does some work to its end. Once the crawl has to end at once, `limit` is left for it; `None` if that was too short.
 async fn unless_hurried<T>(
     mut hurry: watch::Receiver<bool>,
     limit: Duration,

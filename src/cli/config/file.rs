@@ -27,7 +27,7 @@ pub fn read(path: Option<&Path>) -> Result<Settings, Failure> {
 }
 
 /// What is wrong with a file.
-pub struct Checked {
+pub struct CheckedFile {
     /// All that is wrong with it by itself, and with the variables that replace its values here.
     pub faults: Vec<Fault>,
     /// The names of those variables.
@@ -38,7 +38,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// It cannot be read, or a variable is no text.
-pub fn check(path: &Path) -> Result<Checked, Failure> {
+pub fn check(path: &Path) -> Result<CheckedFile, Failure> {
     let unreadable = |error| unreadable("config check", error);
     let mut faults = faults(&Source::of_file(path).map_err(unreadable)?);
     let with_env = Source::with_env(Some(path)).map_err(unreadable)?;
@@ -47,7 +47,7 @@ pub fn check(path: &Path) -> Result<Checked, Failure> {
         let of_file = faults.clone();
         faults.extend(self::faults(&with_env).into_iter().filter(|fault| !of_file.contains(fault)));
     }
-    Ok(Checked { faults: in_order(faults), variables })
+    Ok(CheckedFile { faults: in_order(faults), variables })
 }
 
 /// Returns all that is wrong with a file, and with the variables that replace its values.

@@ -16,14 +16,14 @@ use actix_crawler::{
 };
 use url::Url;
 
-pub use self::file::{Checked, check, read};
+pub use self::file::{CheckedFile, check, read};
 use super::{
     convert::Converter,
     exit::Failure,
     named_files::NamedFiles,
     options::CrawlOptions,
     output::PageOutputs,
-    page::{PageSpider, Part},
+    page::{MarkdownPart, PageSpider},
     seeds,
     select::Select,
     values,
@@ -203,7 +203,7 @@ fn page_spider(select: Vec<Select>, settings: &Settings, outputs: Option<&PageOu
         simhash: pages.simhash,
         language: pages.language,
         change: settings.recrawl.adaptive.is_some(),
-        markdown: pages.markdown.map(Part::from),
+        markdown: pages.markdown.map(MarkdownPart::from),
         as_files: outputs.is_some_and(PageOutputs::has_folder),
         files: match (&settings.files.dir, pages.files.is_empty()) {
             (None, _) => Vec::new(),

@@ -6,11 +6,11 @@ use actix_crawler::{
 };
 
 use super::{
-    super::{exit::Failure, options::Network},
+    super::{exit::Failure, options::NetworkOptions},
     put,
 };
 
-impl Network {
+impl NetworkOptions {
     /// Overrides the transport's settings by the given options.
     ///
     /// # Errors

@@ -73,8 +73,8 @@ impl Carried {
     }
 
     /// Adds the ledgers of the other machines to that of this process. What one machine has discovered another may have
-    /// done, so of a crawl that machines share only the sum adds up. What waits elsewhere follows from it: nobody counts
-    /// all queues at one moment.
+    /// done, so of a crawl that machines share only the sum adds up. What waits elsewhere follows from it: nobody
+    /// counts all queues at one moment.
     pub fn whole(&self, here: Ledger) -> Ledger {
         let mut whole = here;
         if let Some(others) = self.others() {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use self::{carried::Carried, tally::Tally};
-use super::{ends::Ends, log_line::LogLine};
+use super::{ends::LatestEnds, log_line::LogLine};
 use crate::{
     conduct::throttle::Evidence,
     domain::Domain,
@@ -30,7 +30,7 @@ pub struct Accounts {
     /// What earlier processes and other machines have done.
     carried: Carried,
     /// How the latest URLs ended.
-    pub ends: Ends,
+    pub ends: LatestEnds,
     /// Lines not yet passed to the crawl log; `None` if no log is kept.
     log: Option<Vec<LogLine>>,
     /// The event streams that users read.

@@ -65,7 +65,7 @@ pub struct Crawl {
     /// Why the crawl was stopped, if that is known; the first reason.
     stop_reason: Option<String>,
     /// How it stands with other machines.
-    sharing: shared::Sharing,
+    sharing: shared::CrawlSharing,
 }
 
 /// Whether permits are granted.
@@ -153,7 +153,7 @@ impl Crawl {
             mode: Mode::Running,
             output_is_gone: false,
             stop_reason: None,
-            sharing: shared::Sharing::default(),
+            sharing: shared::CrawlSharing::default(),
             politeness: parts.politeness,
             submissions: Arc::new(Submissions::<()>::default()),
             frontier: Queues::new(parts.frontier),

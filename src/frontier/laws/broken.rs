@@ -13,14 +13,14 @@ impl fmt::Display for Broken {
 }
 
 /// The result of a step.
-pub(super) type Result<T> = std::result::Result<T, Broken>;
+pub(super) type LawResult<T> = std::result::Result<T, Broken>;
 
 /// Holds where both are equal.
-pub(super) fn same<T: PartialEq + Debug>(law: &str, found: &T, expected: &T) -> Result<()> {
+pub(super) fn same<T: PartialEq + Debug>(law: &str, found: &T, expected: &T) -> LawResult<()> {
     if found == expected { Ok(()) } else { Err(Broken(format!("{law}: {found:?}, and not {expected:?}"))) }
 }
 
 /// Holds where it is true.
-pub(super) fn holds(law: &str, holds: bool) -> Result<()> {
+pub(super) fn holds(law: &str, holds: bool) -> LawResult<()> {
     if holds { Ok(()) } else { Err(Broken(law.to_owned())) }
 }

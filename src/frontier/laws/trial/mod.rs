@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Subject,
-    broken::{Broken, Result, holds, same},
+    broken::{Broken, LawResult, holds, same},
     model::{Model, Offer},
     operations::{DOMAINS, Operation},
 };
@@ -80,7 +80,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         trial
     }
 
-    pub fn run(mut self, operations: &[Operation]) -> Result<()> {
+    pub fn run(mut self, operations: &[Operation]) -> LawResult<()> {
         for operation in operations {
             self.apply(operation)?;
             self.check_counts()?;
@@ -95,11 +95,11 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn frontier(&mut self) -> Result<&mut S::Frontier> {
+    fn frontier(&mut self) -> LawResult<&mut S::Frontier> {
         self.frontier.as_mut().ok_or_else(|| Broken("the frontier did not come back".to_owned()))
     }
 
-    fn apply(&mut self, operation: &Operation) -> Result<()> {
+    fn apply(&mut self, operation: &Operation) -> LawResult<()> {
         match *operation {
             Operation::Offer { domain, page, rank, dont_filter } => self.offer(domain, page, rank, dont_filter),
             Operation::Lease { domain } => self.lease(domain).map(drop),
@@ -123,7 +123,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn offer(&mut self, domain: u8, page: u8, rank: i32, dont_filter: bool) -> Result<()> {
+    fn offer(&mut self, domain: u8, page: u8, rank: i32, dont_filter: bool) -> LawResult<()> {
         if self.uncommitted >= MAX_UNCOMMITTED {
             self.commit()?;
         }
@@ -163,7 +163,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     /// Leases the next request, which must match the model's.
-    fn lease(&mut self, domain: u8) -> Result<Option<(u32, Leased)>> {
+    fn lease(&mut self, domain: u8) -> LawResult<Option<(u32, Leased)>> {
         let now = self.now;
         let (ready_at, next) = loop {
             let ready_at = self.frontier()?.ready_at(&domain_of(domain), now);
@@ -205,14 +205,14 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn settle(&mut self, name: u32, id: LeaseId) -> Result<()> {
+    fn settle(&mut self, name: u32, id: LeaseId) -> LawResult<()> {
         holds("a loan can be settled", self.frontier()?.settle(id))?;
         holds("a loan ends once", !self.frontier()?.settle(id))?;
         self.model.entries.remove(&name);
         Ok(())
     }
 
-    fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> Result<()> {
+    fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> LawResult<()> {
         // Half a second off the time steps, so that a millisecond more or less does not matter.
         let until = delay.map(|seconds| self.now + Duration::from_millis(u64::from(seconds) * 1_000 + 500));
         let domain = self.frontier()?.give_back(id, until, attempted);
@@ -222,7 +222,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         same("a loan goes back to its domain", &domain, &Some(domain_of(entry.domain)))
     }
 
-    fn drain(&mut self, domain: u8, max: usize, steps: usize) -> Result<()> {
+    fn drain(&mut self, domain: u8, max: usize, steps: usize) -> LawResult<()> {
         for _ in 0..steps {
             let drained = self.frontier()?.drain(&domain_of(domain), max);
             holds("no more is drained than was asked for", drained.requests.len() <= max)?;
@@ -249,7 +249,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         self.model.leased().nth(which).map(|(name, id)| (*name, id))
     }
 
-    fn check_counts(&mut self) -> Result<()> {
+    fn check_counts(&mut self) -> LawResult<()> {
         let leased = self.model.leased().count() as u64;
         let of = |domain| self.model.waiting(domain).count() as u64;
         let waiting: Vec<(Domain, u64)> = (0..DOMAINS).map(|domain| (domain_of(domain), of(domain))).collect();
@@ -266,7 +266,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     /// Every admitted request is leased in time; nothing else is.
-    fn end(mut self) -> Result<()> {
+    fn end(mut self) -> LawResult<()> {
         for domain in 0..DOMAINS {
             self.hand_over(domain, true)?;
         }

@@ -5,13 +5,12 @@ use std::time::Duration;
 use super::{MAX_UNCOMMITTED, Trial, domain_of};
 use crate::{
     clock,
-    domain::Domain,
     frontier::{
         Frontier, LeaseId, Offered,
         durable::{Checkpoint, StoreNews, Ticket},
         laws::{
             Subject,
-            broken::{Broken, Result, holds, same},
+            broken::{Broken, LawResult, holds, same},
             model::Offer,
         },
         shared::Arrived,
@@ -22,7 +21,7 @@ use crate::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<S: Subject> Trial<'_, S> {
-    pub(super) fn commit(&mut self) -> Result<()> {
+    pub(super) fn commit(&mut self) -> LawResult<()> {
         let number = self.commits.len() as u64;
         if let Some(durable) = self.frontier()?.durable() {
             durable.commit(Checkpoint { elapsed: Duration::from_secs(number), ..Checkpoint::default() }, clock::now());
@@ -32,7 +31,7 @@ impl<S: Subject> Trial<'_, S> {
         Ok(())
     }
 
-    pub(super) fn sync(&mut self) -> Result<()> {
+    pub(super) fn sync(&mut self) -> LawResult<()> {
         let Some(durable) = self.frontier()?.durable() else { return Ok(()) };
         let ticket = durable.acknowledge();
         self.commit()?;
@@ -41,7 +40,7 @@ impl<S: Subject> Trial<'_, S> {
         Ok(())
     }
 
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(super) fn kill(&mut self) -> LawResult<()> {
         let Some(frontier) = self.frontier.take() else { return Ok(()) };
         let (frontier, resumed) = match self.subject.kill(frontier, self.now) {
             Err(frontier) => {
@@ -66,7 +65,7 @@ impl<S: Subject> Trial<'_, S> {
         self.take_arrived()
     }
 
-    pub(super) fn hand_over(&mut self, domain: u8, to_us: bool) -> Result<()> {
+    pub(super) fn hand_over(&mut self, domain: u8, to_us: bool) -> LawResult<()> {
         if self.model.held.contains(&domain) == to_us || self.frontier()?.durable().is_none() {
             return Ok(());
         }
@@ -102,7 +101,7 @@ impl<S: Subject> Trial<'_, S> {
     }
 
     /// Admits what was sent to domains that are ours now, as a crawl does; a simple frontier has done so itself.
-    fn take_arrived(&mut self) -> Result<()> {
+    fn take_arrived(&mut self) -> LawResult<()> {
         let arrived = match self.frontier()?.durable().and_then(|durable| durable.shared()) {
             Some(shared) => shared.arrived(),
             None => Vec::new(),
@@ -139,15 +138,15 @@ impl<S: Subject> Trial<'_, S> {
         Ok(())
     }
 
-    fn await_stored(&mut self, ticket: Ticket) -> Result<()> {
+    fn await_stored(&mut self, ticket: Ticket) -> LawResult<()> {
         self.news_until(|news| matches!(news, StoreNews::Stored(stored) if *stored == ticket))
     }
 
-    pub(super) fn await_news(&mut self) -> Result<()> {
+    pub(super) fn await_news(&mut self) -> LawResult<()> {
         self.news_until(|_| true)
     }
 
-    pub(super) fn news_until(&mut self, is_it: impl Fn(&StoreNews) -> bool) -> Result<()> {
+    pub(super) fn news_until(&mut self, is_it: impl Fn(&StoreNews) -> bool) -> LawResult<()> {
         loop {
             // Delays differ by whole seconds, and news do not depend on them.
             match self.frontier()?.durable().and_then(|durable| durable.news(clock::now())) {
