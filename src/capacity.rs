@@ -36,7 +36,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Capacity {
-    places: Arc<Places>,
+    places: Arc<CapacityPlaces>,
     memory: BodyMemory,
 }
 
@@ -49,13 +49,13 @@ pub(crate) struct BodyMemory {
     pub pass: Arc<Semaphore>,
 }
 
-struct Places {
+struct CapacityPlaces {
     most: u32,
-    inside: Mutex<Inside>,
+    inside: Mutex<CapacityState>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct CapacityState {
     taken: u32,
     /// The number of tenants so far; gives each its ID.
     joined: u64,
@@ -71,13 +71,13 @@ pub(crate) trait HasRoom: Send + Sync {
 
 /// A crawl or a client, with its turn at the places.
 pub(crate) struct CapacityTenant {
-    places: Arc<Places>,
+    places: Arc<CapacityPlaces>,
     id: TenantId,
 }
 
 /// A place for one request in flight. Dropping it *is* the release.
 #[must_use = "a place that is dropped is free again"]
-pub(crate) struct Place(Arc<Places>);
+pub(crate) struct Place(Arc<CapacityPlaces>);
 
 /// How long a refused tenant waits if it is not told. It is told within microseconds of its turn, unless the turn
 /// before its own went to a tenant without work.
@@ -89,7 +89,7 @@ const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
 impl Capacity {
     /// Creates the capacity for so many requests in flight, with 64 MiB for bodies; 0 is read as 1.
     pub fn of_requests(in_flight: u32) -> Self {
-        let places = Places { most: in_flight.max(1), inside: Mutex::default() };
+        let places = CapacityPlaces { most: in_flight.max(1), inside: Mutex::default() };
         Self { places: places.into(), memory: BodyMemory::new(MAX_IN_FLIGHT_BYTES) }
     }
 
@@ -131,7 +131,7 @@ impl BodyMemory {
 
 impl fmt::Debug for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Places { most, .. } = *self.places;
+        let CapacityPlaces { most, .. } = *self.places;
         f.debug_struct("Capacity")
             .field("requests", &most)
             .field("in_flight", &self.in_flight())
@@ -174,7 +174,7 @@ impl CapacityTenant {
         self.leave(self.places.lock());
     }
 
-    fn leave(&self, mut inside: MutexGuard<'_, Inside>) {
+    fn leave(&self, mut inside: MutexGuard<'_, CapacityState>) {
         inside.queue.leave(self.id);
         // Where there is no place, the next is told when there is one.
         let has_room = inside.taken < self.places.most;
@@ -204,14 +204,14 @@ impl Drop for Place {
     }
 }
 
-impl Places {
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+impl CapacityPlaces {
+    fn lock(&self) -> MutexGuard<'_, CapacityState> {
         // Nothing that is done under it panics.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inside {
+impl CapacityState {
     fn listener(&self, tenant: TenantId) -> Option<Arc<dyn HasRoom>> {
         self.listeners.iter().find(|(id, _)| *id == tenant)?.1.upgrade()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 /// Makes a hostile input of a size.
-pub type Input = fn(usize) -> String;
+pub type HostileInput = fn(usize) -> String;
 
 /// By how much more than its input the time may grow: four times the input takes a quadratic function four times as
 /// much more.
@@ -18,7 +18,7 @@ const NEGLIGIBLE: Duration = Duration::from_millis(5);
 /// Asserts that `read` takes time in proportion to each of the inputs: it is given one of a size and one four times as
 /// large.
 #[track_caller]
-pub fn assert_linear(size: usize, inputs: &[Input], read: impl Fn(&str)) {
+pub fn assert_linear(size: usize, inputs: &[HostileInput], read: impl Fn(&str)) {
     for input in inputs {
         let (small, large) = (input(size), input(4 * size));
         #[allow(clippy::cast_precision_loss, reason = "a ratio")]

@@ -8,11 +8,11 @@ use hashbrown::HashMap;
 /// unreachable domains would otherwise log 10,000 lines.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
-    kinds: HashMap<String, Kind>,
+    kinds: HashMap<String, WarningKind>,
 }
 
 #[derive(Debug)]
-struct Kind {
+struct WarningKind {
     said: Instant,
     unsaid: u64,
 }
@@ -29,7 +29,7 @@ impl Warnings {
     pub fn note(&mut self, kind: &str, now: Instant) -> Option<u64> {
         let kind = if self.kinds.len() < MAX_KINDS || self.kinds.contains_key(kind) { kind } else { "other" };
         let Some(known) = self.kinds.get_mut(kind) else {
-            self.kinds.insert(kind.to_owned(), Kind { said: now, unsaid: 0 });
+            self.kinds.insert(kind.to_owned(), WarningKind { said: now, unsaid: 0 });
             return Some(0);
         };
         if now.saturating_duration_since(known.said) < BETWEEN {

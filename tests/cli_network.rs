@@ -76,7 +76,7 @@ fn robots_follows_redirects_and_takes_no_answer_for_not_now() {
     assert!(said.starts_with(&format!("{}: 200, ", site.url("/rules.txt"))), "{said}");
     assert!(said.contains("disallowed  /no") && said.contains("allowed     /yes"), "{said}");
 
-    for (status, header, verdict) in [
+    for (status, header, expected) in [
         ("503 Service Unavailable", "x: y", "disallowed  /: status 503 means not now"),
         ("403 Forbidden", "retry-after: 60", "disallowed  /: status 403 means not now"),
         ("403 Forbidden", "x: y", "allowed     /: there is no robots file"),
@@ -84,7 +84,7 @@ fn robots_follows_redirects_and_takes_no_answer_for_not_now() {
         let busy = Server::http(move |_| page("later").replace("200 OK\r\n", &format!("{status}\r\n{header}\r\n")));
         let output = run(&["robots", &busy.url("/"), "--allow-private"]);
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains(verdict), "{said}");
+        assert!(said.contains(expected), "{said}");
         assert_eq!((output.status.code(), busy.heads().len()), (Some(0), 1));
     }
 }

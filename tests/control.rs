@@ -163,8 +163,7 @@ fn a_raised_rate_and_concurrency_hold_at_once() {
         handle.domain("a.test").set_per_domain(8).await.unwrap();
         until("more at once", async || site.asked().iter().any(|asked| asked.in_flight == 8)).await;
         handle.set_concurrency(2).await.unwrap();
-        // What was in flight.
-        tokio::time::sleep(200 * MS).await;
+        until("what was in flight has ended", async || handle.progress().await.unwrap().ledger.leased <= 2).await;
         let before = site.count();
         until("fewer at once", async || site.count() >= before + 20).await;
         assert!(site.asked()[before..].iter().all(|asked| asked.in_flight <= 2));

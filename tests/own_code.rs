@@ -64,6 +64,8 @@ impl Odd {
     fn meet(&self, method: &str) {
         if method == self.method && self.is_armed.load(Ordering::SeqCst) {
             assert!(self.blocks, "no {method} today");
+            // It tells so that it blocks.
+            self.is_armed.store(false, Ordering::SeqCst);
             block();
         }
     }
@@ -197,7 +199,7 @@ fn a_frontier_that_blocks_does_not_hold_up_an_abort() {
             let handle = crawler.start().unwrap();
             until("a few pages", async || handle.progress().await.is_ok_and(|progress| progress.pages > 2)).await;
             is_armed.store(true, Ordering::SeqCst);
-            tokio::time::sleep(100 * MS).await;
+            until("it blocks", async || !is_armed.load(Ordering::SeqCst)).await;
             let begun = Instant::now();
             handle.abort().await;
             let report = report_of(&handle).await;

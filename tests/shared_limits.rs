@@ -8,7 +8,7 @@ mod recorder;
 use std::{sync::Arc, thread, time::Duration};
 
 use actix_crawler::{
-    Capacity, Conducts, Crawler, Politeness, Rate, RobotsPolicy, Settings, ThrottledClient,
+    Capacity, Conducts, Crawler, Domain, Politeness, Rate, RobotsPolicy, Settings, ThrottledClient,
     client::ClientBuilder,
     politeness::DomainKey,
     transport::{AddressGuard, TransportSettings},
@@ -211,7 +211,10 @@ fn a_tenant_that_comes_again_keeps_to_what_it_asked_before_whoever_came_between(
     let fast = client(Rate::per_second(50), &conducts).build().unwrap();
     poll(&fast, &site, "fast", 1);
     // It has nothing more to ask, and leaves the domain by itself.
-    thread::sleep(1_500 * MS);
+    let domain = Domain::new("127.0.0.1");
+    while fast.evidence(&domain).is_some() {
+        thread::sleep(10 * MS);
+    }
     poll(&slow(), &site, "slow", 1);
     assert!(site.arrivals().smallest_gap() < S, "the fast one kept to its own limits");
     let at = site.arrivals().0;

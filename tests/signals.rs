@@ -6,7 +6,10 @@ mod crawls;
 mod recorder;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -55,8 +58,11 @@ fn a_first_signal_drains_and_a_second_ends_at_once() {
 
     // Also where code of one's own blocks the scheduler, which then hears nothing.
     let site = Recorder::start(|asked| Answer::page([format!("/{}", asked.index + 1)]));
-    let blocks = |url: &url::Url| {
+    let is_blocked = Arc::new(AtomicBool::new(false));
+    let blocked = is_blocked.clone();
+    let blocks = move |url: &url::Url| {
         if url.path() == "/5" {
+            blocked.store(true, Ordering::SeqCst);
             loop {
                 thread::park();
             }
@@ -67,8 +73,7 @@ fn a_first_signal_drains_and_a_second_ends_at_once() {
     let crawler = crawl(&site).politeness(politeness).ignore_robots().spacing(MS);
     let handle = crawler.stop_on_signals().seed(SEED).start().unwrap();
     let report = block_on(async {
-        until("the last request", async || site.count() == 5).await;
-        tokio::time::sleep(200 * MS).await;
+        until("the scheduler is blocked", async || is_blocked.load(Ordering::SeqCst)).await;
         raise(Signal::SIGINT).unwrap();
         tokio::time::sleep(200 * MS).await;
         assert!(handle.report().is_none(), "the first is not the second");

@@ -21,7 +21,7 @@ pub struct Shop {
 
 /// What the shop remembers.
 #[derive(Default)]
-struct Desk {
+struct Checkout {
     /// The token of each visit, which is its number in the list.
     tokens: Vec<String>,
     /// How many pages each session has seen.
@@ -34,18 +34,18 @@ impl Shop {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Arc::<Mutex<Vec<String>>>::default();
-        let (log, desk) = (asked.clone(), Arc::<Mutex<Desk>>::default());
+        let (log, checkout) = (asked.clone(), Arc::<Mutex<Checkout>>::default());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, desk) = (log.clone(), desk.clone());
-                thread::spawn(move || serve(stream, &desk, &log));
+                let (log, checkout) = (log.clone(), checkout.clone());
+                thread::spawn(move || serve(stream, &checkout, &log));
             }
         });
         Ok(Self { url, asked })
     }
 }
 
-fn serve(mut stream: TcpStream, desk: &Mutex<Desk>, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, checkout: &Mutex<Checkout>, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
@@ -63,9 +63,9 @@ fn serve(mut stream: TcpStream, desk: &Mutex<Desk>, log: &Mutex<Vec<String>>) ->
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let Ok(mut at_desk) = desk.lock() else { break };
-        let (head, body) = at_desk.answer(&asked, &cookie, &String::from_utf8_lossy(&body));
-        drop(at_desk);
+        let Ok(mut checkout_now) = checkout.lock() else { break };
+        let (head, body) = checkout_now.answer(&asked, &cookie, &String::from_utf8_lossy(&body));
+        drop(checkout_now);
         if let Ok(mut log) = log.lock() {
             log.push(format!("{asked} {}", head.get(..3).unwrap_or_default()));
         }
@@ -75,7 +75,7 @@ fn serve(mut stream: TcpStream, desk: &Mutex<Desk>, log: &Mutex<Vec<String>>) ->
     Ok(())
 }
 
-impl Desk {
+impl Checkout {
     /// Returns the status with its headers, and the page.
     fn answer(&mut self, asked: &str, cookie: &str, body: &str) -> (String, String) {
         let cookie = |name: &str| cookie.split("; ").find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='));

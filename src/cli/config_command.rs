@@ -3,7 +3,7 @@
 use actix_crawler::Settings;
 
 use super::{
-    config::{self, Checked},
+    config::{self, CheckedFile},
     console::print,
     exit::{Exit, Failure},
     options::{ConfigOptions, ConfigTask},
@@ -20,7 +20,7 @@ pub fn run(options: &ConfigOptions) -> Result<Exit, Failure> {
             Ok(Exit::Well)
         }
         ConfigTask::Check { file } => {
-            let (name, Checked { faults, variables }) = (file.display(), config::check(file)?);
+            let (name, CheckedFile { faults, variables }) = (file.display(), config::check(file)?);
             if !faults.is_empty() {
                 for fault in faults {
                     // The name of a variable says where it is.

@@ -30,9 +30,9 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Stderr for the library's warnings, each written in one piece.
-pub struct Warnings;
+pub struct StderrWarnings;
 
-impl Write for Warnings {
+impl Write for StderrWarnings {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         write(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())

@@ -15,7 +15,7 @@ use super::{
     progress_view::ProgressView,
     summary::SummaryFile,
     terminal,
-    watch::{self, Watch},
+    watch::{self, CrawlWatch},
 };
 
 /// Runs the command.
@@ -67,7 +67,7 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
     let crawler = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request);
     let handle = watch::start(crawler, &mut signals, |error| Failure::naming(error, &named)).await?;
     let progress = ProgressView::new(mode, on_terminal, max_pages, now());
-    let report = Watch { progress, remarks: None }.until_the_end(&handle, signals).await?;
+    let report = CrawlWatch { progress, remarks: None }.until_the_end(&handle, signals).await?;
     refuse_reader_gone(&report)?;
     // Told at the end: on a full disk neither file can be written, and only the report says what became of the crawl.
     let kept = summary.map_or(Ok(()), |summary| summary.write(&report));

@@ -98,7 +98,7 @@ fn warn_on_stderr() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
     let filter = filter.parse_lossy(std::env::var(EnvFilter::DEFAULT_ENV).as_deref().unwrap_or(SHOWN));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::Warnings).with_target(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::StderrWarnings).with_target(false).init();
 }
 
 #[allow(clippy::disallowed_methods, reason = "the doors for people bring the clock, as actors do")]

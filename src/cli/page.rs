@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::select::{Room, Select};
+use super::select::{Select, SelectionRoom};
 
 /// Follows every link, and makes an item of each page that is to be one, whatever its content type.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub struct PageSpider {
     /// Whether each page has a field that says how it has changed.
     pub change: bool,
     /// Which part of each page is a field as Markdown, or its file.
-    pub markdown: Option<Part>,
+    pub markdown: Option<MarkdownPart>,
     /// Whether each page becomes a file of Markdown.
     pub as_files: bool,
     /// Which files each page has: the `href` or `src` of what CSS selectors find.
@@ -45,7 +45,7 @@ pub struct PageSpider {
 
 /// Which part of a page is written as Markdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub enum MarkdownPart {
     /// Its main content, or the whole where none stands out.
     #[default]
     Main,
@@ -53,7 +53,7 @@ pub enum Part {
     Whole,
 }
 
-impl From<PagePart> for Part {
+impl From<PagePart> for MarkdownPart {
     fn from(part: PagePart) -> Self {
         match part {
             PagePart::Main => Self::Main,
@@ -62,11 +62,11 @@ impl From<PagePart> for Part {
     }
 }
 
-impl From<Part> for PagePart {
-    fn from(part: Part) -> Self {
+impl From<MarkdownPart> for PagePart {
+    fn from(part: MarkdownPart) -> Self {
         match part {
-            Part::Main => Self::Main,
-            Part::Whole => Self::Whole,
+            MarkdownPart::Main => Self::Main,
+            MarkdownPart::Whole => Self::Whole,
         }
     }
 }
@@ -161,7 +161,7 @@ impl PageSpider {
 
     fn items_of(&self, page: &Response) -> Result<Vec<PageItem>> {
         let fields = self.fields_of(page);
-        let mut rooms: Vec<_> = self.select.iter().map(|_| Room::of(page)).collect();
+        let mut rooms: Vec<_> = self.select.iter().map(|_| SelectionRoom::of(page)).collect();
         let Some(css) = &self.each else { return Ok(vec![self.line(page, None, fields, &mut rooms)?]) };
         let elements = if page.is_html() { page.select(css)? } else { Vec::new() };
         // Every row has the page's fields again.
@@ -205,7 +205,7 @@ impl PageSpider {
         page: &Response,
         within: Option<Element<'_>>,
         mut fields: Vec<(String, Value)>,
-        rooms: &mut [Room],
+        rooms: &mut [SelectionRoom],
     ) -> Result<PageItem> {
         for (select, room) in self.select.iter().zip(rooms) {
             let values = select.values(page, within, room)?;
@@ -257,12 +257,12 @@ impl PageSpider {
 }
 
 /// Returns a page as Markdown; `None` if it is no text.
-fn markdown_of(page: &Response, part: Part) -> Option<String> {
+fn markdown_of(page: &Response, part: MarkdownPart) -> Option<String> {
     if page.is_html() {
         let markdown = page.markdown();
         return Some(match part {
-            Part::Main => markdown.main().to_string(),
-            Part::Whole => markdown.to_string(),
+            MarkdownPart::Main => markdown.main().to_string(),
+            MarkdownPart::Whole => markdown.to_string(),
         });
     }
     // Plain text is read as it is: it may be Markdown, as that of `llms.txt`.

@@ -20,12 +20,12 @@ pub struct Select {
     css: String,
     /// `None` for the element's text.
     attribute: Option<String>,
-    part: Part,
+    part: TextPart,
 }
 
 /// What is read of each text.
 #[derive(Clone, Debug)]
-enum Part {
+enum TextPart {
     Whole,
     /// Its number, where it has one.
     Number,
@@ -47,8 +47,8 @@ impl Select {
                 .to_owned());
         }
         let (whole, part) = match pipe_in(query) {
-            Some((css, part)) => (css.trim(), Part::of(part.trim())?),
-            None => (query, Part::Whole),
+            Some((css, part)) => (css.trim(), TextPart::of(part.trim())?),
+            None => (query, TextPart::Whole),
         };
         let (css, attribute) = match whole.rsplit_once('@') {
             Some((css, attribute)) if is_attribute(attribute) => (css, Some(attribute.to_ascii_lowercase())),
@@ -67,7 +67,7 @@ impl Select {
 
     /// Tells whether it reads elements as they are, and no part of them.
     pub fn is_plain(&self) -> bool {
-        self.attribute.is_none() && matches!(self.part, Part::Whole)
+        self.attribute.is_none() && matches!(self.part, TextPart::Whole)
     }
 
     /// Tells whether it reads an attribute of the element itself within which others read.
@@ -79,12 +79,17 @@ impl Select {
     ///
     /// # Errors
     /// Elements are within each other, and their texts longer than there is room for.
-    pub fn values(&self, page: &Response, within: Option<Element<'_>>, room: &mut Room) -> CrawlResult<Vec<Value>> {
+    pub fn values(
+        &self,
+        page: &Response,
+        within: Option<Element<'_>>,
+        room: &mut SelectionRoom,
+    ) -> CrawlResult<Vec<Value>> {
         let texts = self.texts(page, within, room)?;
         Ok(match &self.part {
-            Part::Whole => texts.into_iter().map(Value::from).collect(),
-            Part::Number => texts.iter().filter_map(|text| number(text)).map(Value::from).collect(),
-            Part::Matches(regex) => {
+            TextPart::Whole => texts.into_iter().map(Value::from).collect(),
+            TextPart::Number => texts.iter().filter_map(|text| number(text)).map(Value::from).collect(),
+            TextPart::Matches(regex) => {
                 let found = texts.iter().flat_map(|text| regex.captures_iter(text));
                 // Without a group all of it; a group that takes no part in a match has no text.
                 let first = found.filter_map(|captures| captures.get(usize::from(captures.len() > 1)));
@@ -93,7 +98,12 @@ impl Select {
         })
     }
 
-    fn texts(&self, page: &Response, within: Option<Element<'_>>, room: &mut Room) -> CrawlResult<Vec<String>> {
+    fn texts(
+        &self,
+        page: &Response,
+        within: Option<Element<'_>>,
+        room: &mut SelectionRoom,
+    ) -> CrawlResult<Vec<String>> {
         if !page.is_html() {
             return Ok(Vec::new());
         }
@@ -120,9 +130,9 @@ impl Select {
 }
 
 /// How much text one selection may still read from a page.
-pub struct Room(usize);
+pub struct SelectionRoom(usize);
 
-impl Room {
+impl SelectionRoom {
     /// Returns the room of one selection.
     pub fn of(page: &Response) -> Self {
         Self(MAX_TIMES * page.body_text().len())
@@ -143,7 +153,7 @@ impl FromStr for Select {
     }
 }
 
-impl Part {
+impl TextPart {
     fn of(text: &str) -> Result<Self, String> {
         match text.split_once(char::is_whitespace) {
             None if text == "number" => Ok(Self::Number),
@@ -203,7 +213,7 @@ mod tests {
 
     fn read(text: &str, html: &str) -> Value {
         let page = Response::html("http://e.org/", html.to_owned());
-        text.parse::<Select>().unwrap().values(&page, None, &mut Room::of(&page)).unwrap().into()
+        text.parse::<Select>().unwrap().values(&page, None, &mut SelectionRoom::of(&page)).unwrap().into()
     }
 
     #[test]
@@ -261,7 +271,7 @@ mod tests {
         let select: Select = "t=div".parse().unwrap();
         let texts_of = |times| {
             let page = Response::html("http://e.org/", nested(times));
-            select.values(&page, None, &mut Room::of(&page))
+            select.values(&page, None, &mut SelectionRoom::of(&page))
         };
         assert_eq!(texts_of(3).unwrap().len(), 3);
         assert!(texts_of(100).unwrap_err().to_string().contains("select the inner ones"));

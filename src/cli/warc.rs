@@ -29,9 +29,9 @@ pub fn run(options: &WarcOptions) -> Result<Exit, Failure> {
         WarcTask::List { files } => files.iter().try_for_each(|file| list(file)).map(|()| Exit::Well),
         WarcTask::Extract { file, what, whole, encoded, output } => {
             let part = match (whole, encoded) {
-                (true, _) => Part::Block,
-                (false, true) => Part::Encoded,
-                (false, false) => Part::Body,
+                (true, _) => RecordPart::Block,
+                (false, true) => RecordPart::Encoded,
+                (false, false) => RecordPart::Body,
             };
             let mut named = NamedFiles::default();
             named.read("FILE", Some(file));
@@ -81,7 +81,7 @@ fn list(file: &Path) -> Result<(), Failure> {
 
 /// What is written of a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum RecordPart {
     /// The body of a message, decoded.
     Body,
     /// The same as it is stored.
@@ -90,13 +90,13 @@ enum Part {
 }
 
 /// Writes what the record of a URL, or at an offset, contains.
-fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result<Exit, Failure> {
+fn extract(file: &Path, what: &str, part: RecordPart, output: Option<&Path>) -> Result<Exit, Failure> {
     let (mut record, mut reader) = find(file, what)?;
-    if record.kind() == "revisit" && part != Part::Block {
+    if record.kind() == "revisit" && part != RecordPart::Block {
         (record, reader) = original_of(file, &record)?;
     }
     let is_http = record.field("Content-Type").is_some_and(|media_type| media_type.starts_with("application/http"));
-    let part = if is_http { part } else { Part::Block };
+    let part = if is_http { part } else { RecordPart::Block };
     let copied = match output {
         Some(path) => copy_to_file(&mut reader, || open(file, record.offset()), part, path)?,
         None if terminal::is_terminal(None) => {
@@ -112,7 +112,7 @@ fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result
     };
     copied.map(|_| Exit::Well).map_err(|error| match (error, output) {
         (NotCopied::Unreadable(error), _) => {
-            let hint = if part == Part::Body { "; --encoded writes it as it is stored" } else { "" };
+            let hint = if part == RecordPart::Body { "; --encoded writes it as it is stored" } else { "" };
             Failure::not_run(format!("{}, offset {}: {error}{hint}", file.display(), record.offset()))
         }
         (NotCopied::Unwritable(error), Some(path)) => Failure::unwritable("--output", path, &error),
@@ -124,7 +124,7 @@ fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result
 fn copy_to_file(
     reader: &mut Reader,
     again: impl FnOnce() -> Result<Option<(Record, Reader)>, Failure>,
-    part: Part,
+    part: RecordPart,
     path: &Path,
 ) -> Result<Result<u64, NotCopied>, Failure> {
     if let Err(unreadable) = copy(reader, part, &mut io::sink()) {
@@ -138,11 +138,11 @@ fn copy_to_file(
     }
 }
 
-fn copy(reader: &mut Reader, part: Part, to: &mut impl Write) -> Result<u64, NotCopied> {
+fn copy(reader: &mut Reader, part: RecordPart, to: &mut impl Write) -> Result<u64, NotCopied> {
     match part {
-        Part::Body => copy_body(reader, to, true),
-        Part::Encoded => copy_body(reader, to, false),
-        Part::Block => copy_all(reader, to),
+        RecordPart::Body => copy_body(reader, to, true),
+        RecordPart::Encoded => copy_body(reader, to, false),
+        RecordPart::Block => copy_all(reader, to),
     }
 }
 

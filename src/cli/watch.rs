@@ -1,4 +1,4 @@
-//! Watch: starts a crawl, shows its progress until it ends, and handles Ctrl-C and SIGTERM.
+//! CrawlWatch: starts a crawl, shows its progress until it ends, and handles Ctrl-C and SIGTERM.
 
 use std::{
     sync::{Arc, mpsc::sync_channel},
@@ -26,14 +26,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(150);
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to show while a crawl runs.
-pub struct Watch {
+pub struct CrawlWatch {
     /// Shows the progress.
     pub progress: ProgressView,
     /// Sentences to show in between.
     pub remarks: Option<UnboundedReceiver<String>>,
 }
 
-impl Watch {
+impl CrawlWatch {
     /// Waits for the end of a crawl.
     ///
     /// # Errors

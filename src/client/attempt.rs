@@ -9,7 +9,7 @@ use std::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::job::Job;
+use super::job::ClientJob;
 use crate::{
     clock,
     conduct::{Cooled, cooling::BackOff},
@@ -53,12 +53,12 @@ pub enum AfterAttempt {
     /// The caller has the result, or no longer waits.
     Ended,
     /// The job returns to the queue of its URL's domain, after this wait.
-    Again(Box<Job>, Duration),
+    Again(Box<ClientJob>, Duration),
 }
 
 /// Makes one attempt. If the caller gives up, the attempt ends at once, and so does the permit: an unused one leaves
 /// its slot to the next job.
-pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> AfterAttempt {
+pub async fn attempt(permit: Permit, mut job: ClientJob, fetch: &dyn Fetch, rules: &Rules) -> AfterAttempt {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
     let session = job.session.clone();
     let context = FetchContext {
@@ -111,7 +111,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
 }
 
 /// Retries a request that a fault of this machine has held up, for as long as one request may take. Counts no failure.
-fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> AfterAttempt {
+fn held_up(mut job: ClientJob, error: FetchError, now: Instant, rules: &Rules) -> AfterAttempt {
     let since = *job.held_up_since.get_or_insert(now);
     let lasted = now.saturating_duration_since(since);
     if let (true, FetchError::Local(fault, detail)) = (lasted.is_zero(), &error) {
@@ -135,7 +135,13 @@ const FIRST_HOLD: Duration = Duration::from_millis(500);
 const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// Retries failures that may pass, and reports the rest.
-fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> AfterAttempt {
+fn failed(
+    mut job: ClientJob,
+    error: FetchError,
+    written: Option<Instant>,
+    begun: Instant,
+    rules: &Rules,
+) -> AfterAttempt {
     job.attempts += 1;
     // A failure of the server shows that this machine works again.
     job.held_up_since = None;
@@ -148,7 +154,7 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
 }
 
 /// Makes the request again where a middleware asks for it, and reports what else a layer decided.
-fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> AfterAttempt {
+fn ended(mut job: ClientJob, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> AfterAttempt {
     if receipt.started.is_some() {
         job.attempts += 1;
         job.held_up_since = None;
@@ -175,7 +181,7 @@ struct Consequences {
 }
 
 fn answered(
-    mut job: Job,
+    mut job: ClientJob,
     response: RawResponse,
     receipt: Receipt,
     changes: Consequences,
@@ -223,21 +229,21 @@ fn answered(
     }
 }
 
-fn wait_after(outcome: &Outcome, job: &Job, rules: &Rules) -> Option<Duration> {
+fn wait_after(outcome: &Outcome, job: &ClientJob, rules: &Rules) -> Option<Duration> {
     rules.retry.after(outcome, job.failures + 1, fastrand::f64())
 }
 
-fn again(mut job: Job, wait: Duration) -> AfterAttempt {
+fn again(mut job: ClientJob, wait: Duration) -> AfterAttempt {
     job.failures += 1;
     AfterAttempt::Again(job.into(), wait)
 }
 
-fn deliver(job: Job, response: RawResponse, receipt: Receipt, redirects_to: Option<Url>) -> AfterAttempt {
+fn deliver(job: ClientJob, response: RawResponse, receipt: Receipt, redirects_to: Option<Url>) -> AfterAttempt {
     job.deliver(response, receipt, redirects_to);
     AfterAttempt::Ended
 }
 
-fn give_up(job: Job, source: FetchError, started: Instant) -> AfterAttempt {
+fn give_up(job: ClientJob, source: FetchError, started: Instant) -> AfterAttempt {
     let (url, attempts) = (job.request.url.clone().into(), job.attempts);
     let (ended_at, elapsed) = (clock::wall(), clock::now().saturating_duration_since(started));
     let started_at = ended_at.checked_sub(elapsed).unwrap_or(ended_at);
@@ -320,7 +326,7 @@ mod tests {
         ] {
             let case = format!("{result:?}");
             let (mut job, _reply) =
-                Job::new(Request::parse("http://e.test/here").unwrap(), RequestOptions::default(), 0);
+                ClientJob::new(Request::parse("http://e.test/here").unwrap(), RequestOptions::default(), 0);
             let since = clock::now().checked_sub(Duration::from_secs(1)).unwrap();
             job.held_up_since = Some(since);
             let AfterAttempt::Again(job, _) = attempt(permit(), job, &Once(Cell::new(Some(result))), &obliging()).await
@@ -358,7 +364,7 @@ mod tests {
         ] {
             let case = format!("{method} {result:?}");
             let request = Request::new(method, "http://e.test/here".parse().unwrap());
-            let (job, mut reply) = Job::new(request, RequestOptions::default(), 0);
+            let (job, mut reply) = ClientJob::new(request, RequestOptions::default(), 0);
             let fetch = Once(Cell::new(Some(result)));
             match attempt(permit(), job, &fetch, &rules).await {
                 AfterAttempt::Again(job, _) => assert_eq!(Some(job.request.url.path()), follows, "{case}"),

@@ -11,8 +11,8 @@ use std::{
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{
-    Shared, ThrottledClient, attempt::Rules, domain_queues::DomainQueues, login::LogInFunction, places::Places,
-    workers::Workers,
+    SharedClient, ThrottledClient, attempt::Rules, domain_queues::DomainQueues, login::LogInFunction,
+    places::ClientPlaces, workers::ClientWorkers,
 };
 use crate::{
     capacity::Capacity,
@@ -290,10 +290,10 @@ impl ClientBuilder {
             Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
             None => fetch,
         };
-        let shared = |places| Shared {
+        let shared = |places| SharedClient {
             places,
             queues: DomainQueues::new(&self.conducts, self.politeness, self.adaptive),
-            workers: Workers::new(self.threads, fetch, rules),
+            workers: ClientWorkers::new(self.threads, fetch, rules),
             body,
             accept: self.accept,
             numbers: AtomicU64::new(0),
@@ -303,7 +303,7 @@ impl ClientBuilder {
             _hooks: hooks,
         };
         let shared =
-            Arc::new_cyclic(|client| shared(self.capacity.map(|capacity| Places::of(&capacity, client.clone()))));
+            Arc::new_cyclic(|client| shared(self.capacity.map(|capacity| ClientPlaces::of(&capacity, client.clone()))));
         Ok(ThrottledClient { shared })
     }
 }

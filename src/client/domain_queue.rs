@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::sleep_until;
 
-use super::job::Job;
+use super::job::ClientJob;
 use crate::{
     capacity::Place,
     clock,
@@ -25,7 +25,7 @@ use crate::{
 /// The queue of one domain, at its gate.
 pub struct DomainQueue {
     tenancy: Arc<Tenancy>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingJobs>,
     dispatcher: Weak<dyn Dispatcher>,
 }
 
@@ -35,7 +35,7 @@ pub trait Dispatcher: Send + Sync {
     ///
     /// # Errors
     /// The system cannot start a thread; permit and job are returned.
-    fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>>;
+    fn dispatch(self: Arc<Self>, permit: Permit, job: ClientJob) -> Result<(), Box<Undispatched>>;
 
     /// Takes a place in flight of a shared capacity; `None` without one.
     ///
@@ -60,12 +60,12 @@ pub struct Undispatched {
     /// The permit, unused.
     pub permit: Permit,
     /// The job.
-    pub job: Job,
+    pub job: ClientJob,
 }
 
-struct Waiting {
+struct WaitingJobs {
     /// By their places and numbers. The place is the number, unless a job went behind those that waited.
-    jobs: BTreeMap<(u64, u64), Job>,
+    jobs: BTreeMap<(u64, u64), ClientJob>,
     /// When this queue is checked again.
     alarm: Option<Instant>,
     /// Whether the queue was removed; those that still hold it use the new one.
@@ -86,9 +86,9 @@ const MIN_AHEAD: Duration = Duration::from_millis(20);
 const COME_BACK: Duration = Duration::from_millis(100);
 
 /// Notifies the queue that a permit has ended, or that its turn has come.
-struct ReleaseListener(Weak<DomainQueue>);
+struct QueueListener(Weak<DomainQueue>);
 
-impl Released for ReleaseListener {
+impl Released for QueueListener {
     fn released(&self, _: &Domain) {
         if let Some(queue) = self.0.upgrade() {
             queue.call_next();
@@ -108,8 +108,8 @@ impl DomainQueue {
     /// Opens the queue of a domain.
     pub fn new(tenant: &Tenant, domain: &Domain, terms: Terms, dispatcher: Weak<dyn Dispatcher>) -> Arc<Self> {
         Arc::new_cyclic(|queue| Self {
-            tenancy: tenant.join(domain, terms, Arc::new(ReleaseListener(queue.clone())), clock::now()),
-            waiting: Mutex::new(Waiting { jobs: BTreeMap::new(), alarm: None, closed: false }),
+            tenancy: tenant.join(domain, terms, Arc::new(QueueListener(queue.clone())), clock::now()),
+            waiting: Mutex::new(WaitingJobs { jobs: BTreeMap::new(), alarm: None, closed: false }),
             dispatcher,
         })
     }
@@ -123,7 +123,7 @@ impl DomainQueue {
     ///
     /// # Errors
     /// The queue was removed; the job belongs in the domain's new one.
-    pub fn join(self: &Arc<Self>, mut job: Job) -> Result<(), Box<Job>> {
+    pub fn join(self: &Arc<Self>, mut job: ClientJob) -> Result<(), Box<ClientJob>> {
         let mut waiting = self.waiting();
         if waiting.closed {
             return Err(Box::new(job));
@@ -226,7 +226,7 @@ impl DomainQueue {
     }
 
     /// Sends a job; if no thread can be started, fails all jobs in the queue.
-    fn dispatch(&self, dispatcher: &Arc<dyn Dispatcher>, permit: Permit, job: Job) {
+    fn dispatch(&self, dispatcher: &Arc<dyn Dispatcher>, permit: Permit, job: ClientJob) {
         let Err(undispatched) = dispatcher.clone().dispatch(permit, job) else { return };
         let Undispatched { error, permit, job } = *undispatched;
         let jobs = std::mem::take(&mut self.waiting().jobs);
@@ -281,15 +281,15 @@ impl DomainQueue {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingJobs> {
         // A panic under the lock at worst leaves out one check.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl WaitingJobs {
     /// Removes and returns the first job whose caller still waits.
-    fn first(&mut self) -> Option<Job> {
+    fn first(&mut self) -> Option<ClientJob> {
         loop {
             let (_, job) = self.jobs.pop_first()?;
             if !job.is_abandoned() {
@@ -307,7 +307,7 @@ mod tests {
     struct Nobody;
 
     impl Dispatcher for Nobody {
-        fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        fn dispatch(self: Arc<Self>, permit: Permit, job: ClientJob) -> Result<(), Box<Undispatched>> {
             Err(Box::new(Undispatched { error: io::ErrorKind::NotFound.into(), permit, job }))
         }
 

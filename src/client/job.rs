@@ -1,4 +1,4 @@
-//! Job: one request of a client, with the channel back to its caller. Does not know where it waits.
+//! ClientJob: one request of a client, with the channel back to its caller. Does not know where it waits.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A request and the caller that waits for its response.
-pub struct Job {
+pub struct ClientJob {
     /// The request; that of the last hop after redirects.
     pub request: Request,
     /// Options of this request.
@@ -53,10 +53,10 @@ pub struct RequestOptions {
 /// The queues, as far as a worker needs them.
 pub trait JobQueue: Send + Sync {
     /// Returns a job to the queue of its URL's domain.
-    fn requeue(self: Arc<Self>, job: Job);
+    fn requeue(self: Arc<Self>, job: ClientJob);
 }
 
-impl Job {
+impl ClientJob {
     /// Creates a job, and the receiver of its result.
     pub fn new(request: Request, options: RequestOptions, number: u64) -> (Self, oneshot::Receiver<Result<Undecoded>>) {
         let (reply, result) = oneshot::channel();

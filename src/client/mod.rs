@@ -43,9 +43,9 @@ use self::{
     builder::LookUps,
     domain_queue::{Dispatcher, DomainQueue, Undispatched},
     domain_queues::DomainQueues,
-    job::{Job, JobQueue},
-    places::Places,
-    workers::Workers,
+    job::{ClientJob, JobQueue},
+    places::ClientPlaces,
+    workers::ClientWorkers,
 };
 pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
@@ -82,15 +82,15 @@ use crate::{
 /// waits, its place goes to the next.
 #[derive(Clone)]
 pub struct ThrottledClient {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
 }
 
 /// What all clones of a client share.
-struct Shared {
+struct SharedClient {
     /// The places in flight of a shared capacity; none without one.
-    places: Option<Places>,
+    places: Option<ClientPlaces>,
     queues: DomainQueues,
-    workers: Workers,
+    workers: ClientWorkers,
     body: BodyLimits,
     /// The `Accept` header of requests that have none.
     accept: String,
@@ -204,9 +204,9 @@ impl ThrottledClient {
     }
 }
 
-impl Shared {
+impl SharedClient {
     /// Puts a job into the queue of its domain.
-    fn admit(self: &Arc<Self>, mut job: Job) -> Arc<DomainQueue> {
+    fn admit(self: &Arc<Self>, mut job: ClientJob) -> Arc<DomainQueue> {
         let domain = self.queues.domain(&job.request.url);
         job.request.domain = Some(domain.clone());
         let mut job = Box::new(job);
@@ -226,8 +226,8 @@ impl Shared {
     }
 }
 
-impl Dispatcher for Shared {
-    fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+impl Dispatcher for SharedClient {
+    fn dispatch(self: Arc<Self>, permit: Permit, job: ClientJob) -> Result<(), Box<Undispatched>> {
         let queue: Weak<Self> = Arc::downgrade(&self);
         self.workers.assign(queue, permit, job)
     }
@@ -245,8 +245,8 @@ impl Dispatcher for Shared {
     }
 }
 
-impl JobQueue for Shared {
-    fn requeue(self: Arc<Self>, job: Job) {
+impl JobQueue for SharedClient {
+    fn requeue(self: Arc<Self>, job: ClientJob) {
         drop(self.admit(job));
     }
 }

@@ -1,5 +1,5 @@
-//! Places: the places in flight that a client takes of a shared capacity, and the queues of domains that wait for one.
-//! Knows no jobs.
+//! ClientPlaces: the places in flight that a client takes of a shared capacity, and the queues of domains that wait for
+//! one. Knows no jobs.
 
 use std::{
     collections::VecDeque,
@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Shared,
+    SharedClient,
     domain_queue::{Dispatcher, DomainQueue},
 };
 use crate::capacity::{Capacity, CapacityTenant, HasRoom, Place};
 
 /// The client's turn at the places.
-pub struct Places {
+pub struct ClientPlaces {
     tenant: CapacityTenant,
     waiting: Arc<WaitingQueues>,
 }
@@ -22,15 +22,15 @@ pub struct Places {
 /// The queues that were refused a place, each once, the longest wait first.
 struct WaitingQueues {
     queues: Mutex<VecDeque<Weak<DomainQueue>>>,
-    client: Weak<Shared>,
+    client: Weak<SharedClient>,
 }
 
 /// How much longer the queues after the first wait for a notice: a client may have thousands.
 const OTHERS_ASK_AGAIN: Duration = Duration::from_secs(1);
 
-impl Places {
+impl ClientPlaces {
     /// Takes turns at a capacity.
-    pub fn of(capacity: &Capacity, client: Weak<Shared>) -> Self {
+    pub fn of(capacity: &Capacity, client: Weak<SharedClient>) -> Self {
         let waiting = Arc::new(WaitingQueues { queues: Mutex::default(), client });
         let listener: Arc<dyn HasRoom> = waiting.clone();
         Self { tenant: capacity.join(&listener), waiting }

@@ -15,7 +15,7 @@ use url::Url;
 use super::{
     ThrottledClient,
     domain_queue::DomainQueue,
-    job::{Job, RequestOptions},
+    job::{ClientJob, RequestOptions},
     response::Response,
 };
 use crate::{
@@ -210,7 +210,7 @@ impl RequestBuilder {
         // That of the session that is logged in, unless it has one of its own.
         request.proxy = proxy.or_else(|| pinned_to.as_ref().and_then(|session| session.proxy().cloned()));
         let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
-        let (mut job, result) = Job::new(request, options, number);
+        let (mut job, result) = ClientJob::new(request, options, number);
         job.session = pinned_to;
         let queued = QueuedJob { queue: client.shared.admit(job), number };
         // No result: the attempt panicked, which its thread's panic hook has reported.

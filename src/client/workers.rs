@@ -1,5 +1,5 @@
-//! Workers: the network threads of a client, each an arbiter with its own connections. No caller's code runs there, so
-//! callers that block do not disturb them. Knows no limits and queues.
+//! ClientWorkers: the network threads of a client, each an arbiter with its own connections. No caller's code runs
+//! there, so callers that block do not disturb them. Knows no limits and queues.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     attempt::{AfterAttempt, Rules, attempt},
     domain_queue::Undispatched,
-    job::{Job, JobQueue},
+    job::{ClientJob, JobQueue},
 };
 use crate::{
     clock,
@@ -27,8 +27,8 @@ use crate::{
 };
 
 /// The workers. They start when first needed and end with the last clone of the client.
-pub struct Workers {
-    slots: Box<[Slot]>,
+pub struct ClientWorkers {
+    slots: Box<[WorkerSlot]>,
     parts: WorkerParts,
 }
 
@@ -41,7 +41,7 @@ struct WorkerParts {
 
 /// The slot of one worker.
 #[derive(Default)]
-struct Slot {
+struct WorkerSlot {
     worker: Mutex<Option<Worker>>,
     /// Cloned into every task; the reference count tells how many tasks the worker has.
     tasks: Arc<()>,
@@ -56,7 +56,7 @@ struct Worker {
 /// A job and the permit to attempt it.
 struct Task {
     permit: Permit,
-    job: Job,
+    job: ClientJob,
     queue: Weak<dyn JobQueue>,
     /// Held until the attempt has ended.
     in_hand: Arc<()>,
@@ -66,10 +66,10 @@ struct Task {
 /// best kept alive on one thread.
 const MAX_TASKS_BEFORE_NEXT: usize = 64;
 
-impl Workers {
+impl ClientWorkers {
     /// Creates the slots for at most `max` workers.
     pub fn new(max: usize, fetch: FetchStack, rules: Rules) -> Self {
-        let slots = (0..max.max(1)).map(|_| Slot::default()).collect();
+        let slots = (0..max.max(1)).map(|_| WorkerSlot::default()).collect();
         Self { slots, parts: WorkerParts { fetch, rules: rules.into() } }
     }
 
@@ -77,7 +77,7 @@ impl Workers {
     ///
     /// # Errors
     /// The system cannot start a thread; permit and job are returned.
-    pub fn assign(&self, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+    pub fn assign(&self, queue: Weak<dyn JobQueue>, permit: Permit, job: ClientJob) -> Result<(), Box<Undispatched>> {
         let Some(slot) = self.choose() else {
             return Err(Box::new(Undispatched { error: io::ErrorKind::NotFound.into(), permit, job }));
         };
@@ -89,7 +89,13 @@ impl Workers {
     }
 
     /// Gives a job and its permit to the worker of a slot, which is started if there is none.
-    fn give(&self, slot: &Slot, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+    fn give(
+        &self,
+        slot: &WorkerSlot,
+        queue: Weak<dyn JobQueue>,
+        permit: Permit,
+        job: ClientJob,
+    ) -> Result<(), Box<Undispatched>> {
         let refused = |error, Task { permit, job, .. }| Err(Box::new(Undispatched { error, permit, job }));
         let mut task = Task { permit, job, queue, in_hand: slot.tasks.clone() };
         let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +125,7 @@ impl Workers {
         Ok(())
     }
 
-    fn choose(&self) -> Option<&Slot> {
+    fn choose(&self) -> Option<&WorkerSlot> {
         let with_room = self.slots.iter().find(|slot| slot.tasks_in_hand() < MAX_TASKS_BEFORE_NEXT);
         with_room.or_else(|| self.slots.iter().min_by_key(|slot| slot.tasks_in_hand()))
     }
@@ -136,7 +142,7 @@ impl Workers {
     }
 }
 
-impl Slot {
+impl WorkerSlot {
     fn is_running(&self) -> bool {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         worker.as_ref().is_some_and(|worker| !worker.inbox.is_closed())

@@ -307,7 +307,7 @@ mod tests {
     /// The last cause alone decided: an overloaded server was given up at its fourth refusal, and one that was given up
     /// came back to life by a late answer that refused.
     #[test]
-    fn refusals_of_two_kinds_have_the_larger_patience_and_a_straggler_decides_nothing() {
+    fn refusals_of_two_kinds_have_the_larger_limit_and_a_straggler_decides_nothing() {
         let (busy, away) = (CoolingCause::Status(503), CoolingCause::Unreachable);
         let start = Instant::now();
         let at = |n: u32| start + n * 1_000 * S;

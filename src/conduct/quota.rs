@@ -126,17 +126,17 @@ impl Family {
 }
 
 /// One member of a structured list: `"default";r=50;t=30`.
-struct Item<'a> {
+struct ListMember<'a> {
     name: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
 }
 
-impl Item<'_> {
+impl ListMember<'_> {
     fn get(&self, key: &str) -> Option<u64> {
         self.parameters.iter().find(|(name, _)| *name == key).and_then(|(_, value)| whole(value))
     }
 
-    fn quota(&self, policies: &[Item<'_>]) -> Option<Quota> {
+    fn quota(&self, policies: &[ListMember<'_>]) -> Option<Quota> {
         let policy = policies.iter().find(|policy| policy.name == self.name);
         let limit = policy.and_then(|policy| policy.get("q"));
         // Without a reset, assume the whole window.
@@ -145,11 +145,11 @@ impl Item<'_> {
     }
 }
 
-fn items(list: &str) -> impl Iterator<Item = Item<'_>> {
+fn items(list: &str) -> impl Iterator<Item = ListMember<'_>> {
     list.split(',').map(|member| {
         let mut parts = member.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
-        Item { name, parameters: parts.filter_map(|part| part.split_once('=')).collect() }
+        ListMember { name, parameters: parts.filter_map(|part| part.split_once('=')).collect() }
     })
 }
 

@@ -11,11 +11,11 @@ use crate::conduct::throttle::Refusal;
 /// The refused tenants, the longest wait first. With a single tenant it stays empty.
 #[derive(Debug, Default)]
 pub struct TenantQueue {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingTenant>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingTenant {
     tenant: TenantId,
     /// When its slot is due; `None` while it waits for a request in flight to end.
     due: Option<Instant>,
@@ -40,7 +40,7 @@ impl TenantQueue {
         // Always an instant: the other tenant may never ask, and then no notification would come.
         let refusal = Refusal::OtherTenant(first.due.map_or(now, |due| due.max(now)) + LAPSE);
         if !self.waits(tenant) {
-            self.waiting.push_back(Waiting { tenant, due: None });
+            self.waiting.push_back(WaitingTenant { tenant, due: None });
         }
         Err(refusal)
     }
@@ -59,7 +59,7 @@ impl TenantQueue {
     pub fn wait(&mut self, tenant: TenantId, due: Option<Instant>) {
         match self.waiting.iter_mut().find(|waiting| waiting.tenant == tenant) {
             Some(waiting) => waiting.due = due,
-            None => self.waiting.push_back(Waiting { tenant, due }),
+            None => self.waiting.push_back(WaitingTenant { tenant, due }),
         }
     }
 

@@ -59,6 +59,18 @@ use crate::{
 ///     .await?;
 /// # Ok(()) }
 /// ```
+///
+/// What it may do and where it keeps its state is said before it runs:
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)")
+///     .seed("https://quotes.toscrape.com/")
+///     .within(Within::Host)
+///     .state("quotes.state");
+/// ```
 pub struct Crawler<S: Spider> {
     spider: S,
     user_agent: String,
@@ -67,7 +79,7 @@ pub struct Crawler<S: Spider> {
     wrong: Option<Error>,
     settings: Settings,
     identity: Option<Arc<dyn Identity>>,
-    frontier: Option<OpenFrontier>,
+    frontier: Option<OpenOwnFrontier>,
     layers: Vec<Arc<dyn Layer>>,
     middleware: Vec<AnyMiddleware>,
     log_in: Option<LogInFunction>,
@@ -85,7 +97,7 @@ pub struct Crawler<S: Spider> {
 }
 
 /// Opens the caller's own frontier, on the crawl's thread.
-type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
+type OpenOwnFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 
 impl<S: Spider> Crawler<S> {
     /// Creates a crawl. The user agent names the crawler and a contact, a URL or a mail address: `quotesbot/1.0

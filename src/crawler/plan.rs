@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{Crawler, OpenFrontier, fetchers::FileParts, sessions::who_logs_in};
+use super::{Crawler, OpenOwnFrontier, fetchers::FileParts, sessions::who_logs_in};
 use crate::{
     capacity::Capacity,
     clock,
@@ -49,7 +49,7 @@ pub(super) struct Plan<S: Spider> {
     pub domains: NamedDomains,
     pub seed_maker: SeedMaker,
     /// Opens the caller's own frontier, if there is one.
-    pub open: Option<OpenFrontier>,
+    pub open: Option<OpenOwnFrontier>,
     pub sitemap_rule: Option<SitemapRule>,
     pub fetch: FetchStack,
     /// Whether code of a user's own runs on the threads of the fetchers, which it may block.

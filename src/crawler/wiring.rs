@@ -12,7 +12,7 @@ use hashbrown::HashSet;
 use tokio::{runtime::Builder, sync::watch};
 
 use super::{
-    OpenFrontier,
+    OpenOwnFrontier,
     fetchers::{FetcherParts, Pipelines, Reports, factory},
     plan::Plan,
 };
@@ -32,7 +32,7 @@ use crate::{
     },
     error::{Error, Result},
     extract::{Scanner, links::MAX_URL_LENGTH},
-    feed::{Outputs, Streams, Temporary},
+    feed::{FeedStreams, Outputs, Temporary},
     fetcher::{
         offload::OffloadThreads,
         pool::Pool,
@@ -267,7 +267,7 @@ fn started<S: Spider>(
         spider: product_token(user_agent).into(),
         state: folder.map(|folder| (folder.clone(), number.to_string())),
         temporary: Temporary::default(),
-        streams: Streams::default(),
+        streams: FeedStreams::default(),
         outputs: outputs.clone(),
         named_fields: named_fields.clone(),
     };
@@ -306,7 +306,7 @@ fn open_frontier(
     settings: &Settings,
     seed_maker: &SeedMaker,
     seeds: &[Request],
-    open: Option<OpenFrontier>,
+    open: Option<OpenOwnFrontier>,
 ) -> Result<(Box<dyn Frontier>, Resumed)> {
     let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
     let parts = vec![

@@ -29,12 +29,12 @@ pub struct Budget {
     /// Whether the pages of domains without a limit are counted too, for a later process that may have one.
     counts_all: bool,
     /// This machine's share of the limits of the crawl; `None` if it has them all.
-    share: Option<Share>,
+    share: Option<LimitShare>,
 }
 
 /// What a machine may use of limits that several share.
 #[derive(Debug, Default)]
-struct Share {
+struct LimitShare {
     drawn: Allowance<u64>,
     used_up: Allowance<bool>,
 }
@@ -146,7 +146,7 @@ impl Budget {
     /// Begins to share the limits on all pages and requests with other machines: what may be used of them has to be
     /// drawn.
     pub fn share(&mut self) {
-        self.share = Some(Share::default());
+        self.share = Some(LimitShare::default());
         self.is_resumed = true;
     }
 
@@ -165,7 +165,7 @@ impl Budget {
 
     /// Tells whether this machine should draw more: it has little left, and there may be more.
     pub fn needs_more(&self) -> bool {
-        let Some(Share { drawn, used_up }) = &self.share else { return false };
+        let Some(LimitShare { drawn, used_up }) = &self.share else { return false };
         let is_low = |used: Used, drawn: u64| used.left(Some(drawn)).is_some_and(|left| left < MIN_LEFT);
         let pages = self.max_pages.is_some() && !used_up.pages && is_low(self.pages, drawn.pages);
         let requests = self.max_requests.is_some() && !used_up.requests && is_low(self.requests, drawn.requests);
@@ -174,7 +174,7 @@ impl Budget {
 
     /// Gives back what was drawn and is not used: half of it, or all if nothing waits here.
     pub fn give_back(&mut self, all: bool) -> Allowance<u64> {
-        let Some(Share { drawn, .. }) = &mut self.share else { return Allowance::default() };
+        let Some(LimitShare { drawn, .. }) = &mut self.share else { return Allowance::default() };
         let part = |used: Used, drawn: &mut u64| {
             let left = used.left(Some(*drawn)).unwrap_or(0);
             let given = if all { left } else { left / 2 };

@@ -17,7 +17,7 @@ use crate::{
     report::{Ended, Report, StateReport},
     sessions::SessionPool,
     stats::{Failure, Progress, Stats, count::Count},
-    validation::{Found, Validation},
+    validation::{FoundItems, Validation},
 };
 
 /// Publishes the report. Shared by the scheduler and the crawl's handles, since the scheduler's thread also runs code
@@ -29,7 +29,7 @@ pub struct Ending {
     started: Instant,
     warnings: Vec<String>,
     state: Option<StateReport>,
-    found: Option<Arc<Found>>,
+    found: Option<Arc<FoundItems>>,
     sessions: Option<SessionPool>,
     last_turn: Mutex<Progress>,
     /// The latest failures of a crawl that has ended, the last one first.
@@ -56,7 +56,7 @@ impl Ending {
     pub fn new(
         warnings: Vec<String>,
         state: Option<StateReport>,
-        found: Option<Arc<Found>>,
+        found: Option<Arc<FoundItems>>,
         sessions: Option<SessionPool>,
     ) -> Arc<Self> {
         let (report, started) = (watch::Sender::new(None), clock::now());

@@ -1,4 +1,4 @@
-//! Ends: how the latest URLs ended, for questions about one (`explain`). Knows no queue and no reports.
+//! LatestEnds: how the latest URLs ended, for questions about one (`explain`). Knows no queue and no reports.
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::SystemTime};
 
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// The latest ends of requests as links make them: `GET`, and without a body. A URL has one, the last.
-pub struct Ends {
+pub struct LatestEnds {
     /// In their order.
-    ended: VecDeque<Ended>,
+    ended: VecDeque<EndedUrl>,
     /// The number of the oldest, counted from the first of all.
     oldest: u32,
     /// The numbers of the last end of each URL, by its key.
@@ -27,7 +27,7 @@ pub struct Ends {
     seed: u64,
 }
 
-struct Ended {
+struct EndedUrl {
     /// The hash of the URL.
     key: u64,
     how: EndKind,
@@ -48,7 +48,7 @@ enum EndKind {
     Dropped(DropReason),
 }
 
-/// What [`Ends`] keeps of a page before Admission takes its request by value.
+/// What [`LatestEnds`] keeps of a page before Admission takes its request by value.
 pub struct Arriving {
     key: u64,
     found_on: Option<Arc<str>>,
@@ -61,21 +61,21 @@ const MAX_ENDS: usize = 65_536;
 /// The longest detail that is remembered: an error may quote a whole page.
 const MAX_DETAIL: usize = 200;
 
-impl Default for Ends {
+impl Default for LatestEnds {
     fn default() -> Self {
         Self { ended: VecDeque::new(), oldest: 0, last: HashTable::new(), seed: fastrand::u64(..) }
     }
 }
 
-impl Ends {
+impl LatestEnds {
     /// Records an event, if a page has ended with it.
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
             Event::Dropped { what: Some((_, request)), reason, was_queued: true } => {
-                self.end(request, |page| Ended::dropped(page, reason));
+                self.end(request, |page| EndedUrl::dropped(page, reason));
             }
             Event::Failed { request, reason, detail, .. } => {
-                self.end(request, |Arriving { key, found_on }| Ended {
+                self.end(request, |Arriving { key, found_on }| EndedUrl {
                     key,
                     how: EndKind::Failed,
                     word: reason.into(),
@@ -98,7 +98,7 @@ impl Ends {
             (_, Some(reason)) => (EndKind::Dropped(reason), ""),
         };
         let detail = outcome.detail();
-        self.end(ended.request, |Arriving { key, found_on }| Ended {
+        self.end(ended.request, |Arriving { key, found_on }| EndedUrl {
             key,
             how,
             word: word.into(),
@@ -112,7 +112,7 @@ impl Ends {
     /// Restores the requests that failed for good in earlier processes. Called before anything ends in this one.
     pub fn resume(&mut self, failed: Vec<DeadLetter>) {
         for DeadLetter { request, outcome, detail, .. } in failed {
-            self.end(&request, |Arriving { key, found_on }| Ended {
+            self.end(&request, |Arriving { key, found_on }| EndedUrl {
                 key,
                 how: EndKind::Failed,
                 word: outcome.into(),
@@ -124,7 +124,7 @@ impl Ends {
         }
     }
 
-    /// Copies what [`Ends::dropped`] needs of a page, before Admission takes its request.
+    /// Copies what [`LatestEnds::dropped`] needs of a page, before Admission takes its request.
     pub fn arriving(&self, request: &Request) -> Option<Arriving> {
         let is_page = matches!(request.kind(), Kind::Page | Kind::File);
         // A question about a URL means the page behind a link, not the response to a form of the same URL.
@@ -135,16 +135,16 @@ impl Ends {
 
     /// Records a page that was dropped where it was found.
     pub fn dropped(&mut self, page: Arriving, reason: DropReason) {
-        self.keep(Ended::dropped(page, reason));
+        self.keep(EndedUrl::dropped(page, reason));
     }
 
-    fn end(&mut self, request: &Request, how: impl FnOnce(Arriving) -> Ended) {
+    fn end(&mut self, request: &Request, how: impl FnOnce(Arriving) -> EndedUrl) {
         if let Some(page) = self.arriving(request) {
             self.keep(how(page));
         }
     }
 
-    fn keep(&mut self, ended: Ended) {
+    fn keep(&mut self, ended: EndedUrl) {
         if self.ended.len() >= MAX_ENDS {
             self.forget_oldest();
         }
@@ -212,7 +212,7 @@ impl Ends {
     }
 }
 
-impl Ended {
+impl EndedUrl {
     fn dropped(Arriving { key, found_on }: Arriving, reason: DropReason) -> Self {
         Self {
             key,
@@ -227,7 +227,7 @@ impl Ended {
 }
 
 /// Returns the end of this number.
-fn at(ended: &VecDeque<Ended>, oldest: u32, number: u32) -> Option<&Ended> {
+fn at(ended: &VecDeque<EndedUrl>, oldest: u32, number: u32) -> Option<&EndedUrl> {
     ended.get(number.wrapping_sub(oldest) as usize)
 }
 
@@ -249,14 +249,14 @@ mod tests {
 
     #[test]
     fn the_latest_ends_are_remembered_each_url_has_its_last_and_details_are_cut() {
-        let (mut ends, domain) = (Ends::default(), Domain::new("e.org"));
+        let (mut ends, domain) = (LatestEnds::default(), Domain::new("e.org"));
         let url = |number: usize| format!("http://e.org/{number}");
         let request = |number| Request::parse(&url(number)).unwrap();
-        let failed = |ends: &mut Ends, number, detail: &str| {
+        let failed = |ends: &mut LatestEnds, number, detail: &str| {
             let request = request(number);
             ends.note(&Event::Failed { domain: &domain, request: &request, reason: "parse", detail });
         };
-        let dropped = |ends: &mut Ends, number| {
+        let dropped = |ends: &mut LatestEnds, number| {
             let request = request(number);
             let what = Some((&domain, &request));
             ends.note(&Event::Dropped { what, reason: DropReason::Robots, was_queued: true });
@@ -281,7 +281,7 @@ mod tests {
     /// Regression: a form that had failed was taken for the page of its URL.
     #[test]
     fn the_end_of_a_form_is_not_said_of_the_page_of_its_url() {
-        let (mut ends, domain) = (Ends::default(), Domain::new("e.org"));
+        let (mut ends, domain) = (LatestEnds::default(), Domain::new("e.org"));
         let page = Request::parse("http://e.org/").unwrap();
         let [mut form, mut query] = [(); 2].map(|()| page.clone());
         form.method = Method::POST;

@@ -31,7 +31,7 @@ const MAX_WAITING: usize = 1_000;
 const TOO_MANY: usize = 10_000;
 
 impl Failures {
-    /// Begins without any.
+    /// Creates the list, without failures.
     pub fn new(politeness: &Politeness) -> Self {
         let mut failures = Self::default();
         failures.set_most(politeness);
@@ -64,7 +64,7 @@ impl Failures {
         self.in_progress.remove(&id)
     }
 
-    /// Returns of how many more failures the spider could be notified at once.
+    /// Returns how many more failures the spider can be notified of at once.
     pub fn room(&self) -> usize {
         self.most.saturating_sub(self.waiting.len() + self.in_progress.len())
     }
@@ -92,7 +92,7 @@ impl Failures {
         unsent.into_iter().map(|visit| visit.leased).collect()
     }
 
-    /// Returns of how many failures the spider is being notified.
+    /// Returns how many failures the spider is being notified of.
     #[cfg(test)]
     pub fn notifying(&self) -> usize {
         self.in_progress.len()

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Default)]
 pub struct FileQueue {
     domains: HashMap<Domain, OfDomain>,
-    leased: HashMap<LeaseId, (Domain, Waiting)>,
+    leased: HashMap<LeaseId, (Domain, WaitingFile)>,
     waiting: u64,
     next_lease: u64,
     /// When each domain is due; a place that differs from the one in `scheduled` is stale.
@@ -30,12 +30,12 @@ pub struct FileQueue {
 
 #[derive(Default)]
 struct OfDomain {
-    ready: VecDeque<Waiting>,
+    ready: VecDeque<WaitingFile>,
     /// Those that failed, and when they may be requested again.
-    later: Vec<(Instant, Waiting)>,
+    later: Vec<(Instant, WaitingFile)>,
 }
 
-struct Waiting {
+struct WaitingFile {
     request: Arc<Request>,
     attempts: u32,
     /// Whether its robots file has allowed it already.
@@ -75,7 +75,7 @@ pub fn is_file(id: LeaseId) -> bool {
 impl FileQueue {
     /// Adds a file.
     pub fn push(&mut self, domain: &Domain, request: Request) {
-        let waiting = Waiting { request: Arc::new(request), attempts: 0, is_allowed: false };
+        let waiting = WaitingFile { request: Arc::new(request), attempts: 0, is_allowed: false };
         self.domains.entry_ref(domain).or_default().ready.push_back(waiting);
         self.waiting += 1;
     }
@@ -118,11 +118,11 @@ impl FileQueue {
     /// been evicted by then.
     pub fn allowed(&mut self, id: LeaseId) {
         if let Some((domain, waiting)) = self.leased.remove(&id) {
-            self.put_back(&domain, Waiting { is_allowed: true, ..waiting }, None);
+            self.put_back(&domain, WaitingFile { is_allowed: true, ..waiting }, None);
         }
     }
 
-    fn put_back(&mut self, domain: &Domain, waiting: Waiting, not_before: Option<Instant>) {
+    fn put_back(&mut self, domain: &Domain, waiting: WaitingFile, not_before: Option<Instant>) {
         let of_domain = self.domains.entry_ref(domain).or_default();
         match not_before {
             Some(at) => of_domain.later.push((at, waiting)),

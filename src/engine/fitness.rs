@@ -9,7 +9,7 @@ use crate::stats::Outage;
 #[derive(Debug, Default)]
 pub struct Fitness {
     term: Duration,
-    state: State,
+    state: FitnessState,
     /// How often it has tried in vain since the fault began.
     tries: u32,
     /// Since when as many pages wait here as may, and none has ended.
@@ -19,7 +19,7 @@ pub struct Fitness {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum FitnessState {
     #[default]
     Fit,
     /// Others should have its domains.
@@ -72,28 +72,28 @@ impl Fitness {
         let slow_at = self.full_since.map(slow_at);
         self.state = match (self.state, outage) {
             // It is over as soon as a page ends.
-            (_, _) if slow_at.is_some_and(|at| at <= now) => State::Unfit { until: now },
+            (_, _) if slow_at.is_some_and(|at| at <= now) => FitnessState::Unfit { until: now },
             (_, None) => {
                 self.tries = 0;
-                State::Fit
+                FitnessState::Fit
             }
-            (State::Fit, Some(outage)) if outage.lasted >= self.term / 2 => self.unfit(now),
-            (State::Trying { requests }, Some(outage)) if outage.requests > requests => self.unfit(now),
+            (FitnessState::Fit, Some(outage)) if outage.lasted >= self.term / 2 => self.unfit(now),
+            (FitnessState::Trying { requests }, Some(outage)) if outage.requests > requests => self.unfit(now),
             // As long as it has any request, that looks whether the fault is over.
-            (State::Unfit { until }, Some(outage)) if until <= now && !has_requests => {
+            (FitnessState::Unfit { until }, Some(outage)) if until <= now && !has_requests => {
                 self.tries += 1;
-                State::Trying { requests: outage.requests }
+                FitnessState::Trying { requests: outage.requests }
             }
             (state, Some(_)) => state,
         };
         self.next = match (self.state, outage) {
-            (State::Fit, Some(outage)) => Some(now + (self.term / 2).saturating_sub(outage.lasted)),
-            (State::Unfit { until }, Some(_)) => Some(until.max(now + self.term / 10)),
+            (FitnessState::Fit, Some(outage)) => Some(now + (self.term / 2).saturating_sub(outage.lasted)),
+            (FitnessState::Unfit { until }, Some(_)) => Some(until.max(now + self.term / 10)),
             _ => None,
         };
         let slow_at = slow_at.map(|at| at.max(now + self.term / 10));
         self.next = self.next.into_iter().chain(slow_at).min();
-        matches!(self.state, State::Unfit { .. })
+        matches!(self.state, FitnessState::Unfit { .. })
     }
 
     /// Returns when to look again, though nothing else happens.
@@ -101,9 +101,9 @@ impl Fitness {
         self.next
     }
 
-    fn unfit(&self, now: Instant) -> State {
+    fn unfit(&self, now: Instant) -> FitnessState {
         let terms = MAX_WAIT.min(FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.tries)));
-        State::Unfit { until: now + terms * self.term }
+        FitnessState::Unfit { until: now + terms * self.term }
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
         let over = Condition { outage: None, is_full: false, has_requests: false };
         assert!(!fitness.look(over, start + at, || false) && fitness.next_look().is_none());
         look(&mut fitness, at + 5 * S, 1, false);
-        assert_eq!(fitness.state, State::Unfit { until: start + at + 35 * S }, "another fault begins anew");
+        assert_eq!(fitness.state, FitnessState::Unfit { until: start + at + 35 * S }, "another fault begins anew");
     }
 
     #[test]

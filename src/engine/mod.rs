@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers
-//!                     │                     │ Domains, Budget, RobotsFiles, SitemapFiles, Ruled
+//!                     │                     │ Domains, Budget, Rulings (RobotsFiles, SitemapFiles, AllowedPages)
 //!                     │                     └ LocalOutage: holds all back while this machine is at fault
 //!                     ├─ Draining: the queues of given-up domains
 //!                     ├─ Failures: what is over, until the spider is notified
@@ -31,9 +31,10 @@ pub mod domains;
 mod due_queue;
 mod domain_holds;
 pub mod budget;
+mod rulings;
 pub mod robots_files;
 pub mod sitemap_files;
-mod ruled;
+mod allowed_pages;
 mod draining;
 mod failures;
 mod resting;
@@ -55,5 +56,5 @@ pub use self::{
     messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, Notices, Seed},
     question::Question,
     scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},
-    tuning::{Change, GetScope, Tune},
+    tuning::{GetScope, SettingChange, Tune},
 };

@@ -342,7 +342,7 @@ impl Scheduler {
         let of_responses = self.responses.as_ref().and_then(ResponseStore::warning);
         let of_rates = end_warnings::of_rates(&stats, &self.crawl.politeness());
         let of_files = if self.has_unnamed_files { end_warnings::of_files(&stats) } else { None };
-        let of_log_ins = end_warnings::of_log_ins(&stats, self.crawl.log_in_page());
+        let of_log_ins = end_warnings::of_log_ins(&stats, self.crawl.accounts().log_in_page());
         let of_end = of_end.into_iter().flatten().chain(of_files).chain(of_log_ins);
         let warnings = closed.warnings.into_iter().chain(of_responses).chain(of_end).chain(of_rates).collect();
         let report = Report { warnings, failure, stop_reason, ..Report::new(stats, ended, complaints) };
@@ -372,11 +372,11 @@ impl Scheduler {
     }
 
     pub(super) fn first_failures(&mut self) -> BTreeMap<String, FirstFailure> {
-        self.crawl.first_failures()
+        self.crawl.accounts().first_failures()
     }
 
     pub(super) fn failures(&self, most: usize) -> Vec<Failure> {
-        self.crawl.failures(most)
+        self.crawl.accounts().failures(most)
     }
 
     pub(super) fn stats(&mut self) -> Stats {
@@ -391,7 +391,7 @@ impl Scheduler {
     }
 }
 
-/// Does some work to its end, or until `limit` after the crawl is in a hurry; `None` if it was given up.
+/// Does some work to its end. Once the crawl has to end at once, `limit` is left for it; `None` if that was too short.
 async fn unless_hurried<T>(
     mut hurry: watch::Receiver<bool>,
     limit: Duration,

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Changes a running crawl.
-pub struct Tune(pub Change);
+pub struct Tune(pub SettingChange);
 
 /// What is changed. A pattern names a domain, or with a star all that end in it; without one, it is the crawl's own
 /// setting.
 #[derive(Debug)]
-pub enum Change {
+pub enum SettingChange {
     /// The most starts in any window.
     Rate(Option<String>, Rate),
     /// The least time between two starts.
@@ -37,7 +37,7 @@ pub enum Change {
 /// The most overrides of a crawl: each domain that comes into use is compared with all of them.
 const MAX_OVERRIDES: usize = 10_000;
 
-impl Change {
+impl SettingChange {
     /// Returns the change with its pattern written as this key writes the names of domains.
     ///
     /// # Errors

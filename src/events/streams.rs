@@ -34,10 +34,10 @@ pub struct Streams {
 
 /// The events that wait for one reader.
 #[derive(Default)]
-struct Inbox(Mutex<Waiting>);
+struct Inbox(Mutex<WaitingEvents>);
 
 #[derive(Default)]
-struct Waiting {
+struct WaitingEvents {
     events: VecDeque<CrawlEvent>,
     /// Whether the reader is behind: nothing more is taken until half of the events are read.
     is_behind: bool,
@@ -122,12 +122,12 @@ impl Streams {
 }
 
 impl Inbox {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingEvents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl WaitingEvents {
     /// Takes an event if there is room, and counts it otherwise. Returns who is to be woken.
     fn offer(&mut self, copy: &mut impl FnMut() -> Option<CrawlEvent>) -> Option<Waker> {
         self.is_behind = self.events.len() >= if self.is_behind { BUFFER / 2 } else { BUFFER };

@@ -103,7 +103,7 @@ pub enum Whereabouts {
 /// ```
 /// use actix_crawler::explain::{Wait, WaitsFor};
 ///
-/// fn asks_for_patience(wait: &Wait) -> bool {
+/// fn has_to_wait(wait: &Wait) -> bool {
 ///     wait.reasons.iter().any(|reason| matches!(reason, WaitsFor::CrawlDelay { .. }))
 /// }
 /// ```

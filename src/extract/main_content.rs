@@ -6,7 +6,7 @@ use dom_smoothie::{Config, Readability};
 use super::{
     select::{Document, Element},
     text::HIDDEN,
-    walk::{Step, Walk},
+    walk::{TreeStep, Walk},
 };
 
 /// The deepest tree that is searched. Readability takes time that grows faster than the depth, and pages for readers
@@ -61,8 +61,8 @@ impl Size {
         let mut walk = Walk::over(*top.node());
         while let Some(step) = walk.next() {
             match step {
-                Step::Close(_) => depth -= 1,
-                Step::Open(node) => {
+                TreeStep::Close(_) => depth -= 1,
+                TreeStep::Open(node) => {
                     depth += 1;
                     size.nodes += 1;
                     size.depth = size.depth.max(depth);

@@ -54,13 +54,13 @@ pub(super) struct Namespaces<'a> {
     /// is recorded.
     declared: Vec<(&'a str, Namespace)>,
     /// The open elements within the root that declare something.
-    scopes: Vec<Scope<'a>>,
+    scopes: Vec<NamespaceScope<'a>>,
     in_root: bool,
 }
 
 /// An open element that declares something.
 #[derive(Clone, Copy, Debug)]
-struct Scope<'a> {
+struct NamespaceScope<'a> {
     /// Its name, as in the page.
     element: &'a str,
     /// The number of open elements within it that have the same name and declare nothing.
@@ -100,7 +100,7 @@ impl<'a> Namespaces<'a> {
         } else if tag.self_closing {
             self.declared.truncate(outside);
         } else if declares {
-            self.scopes.push(Scope { element: tag.name, nested: 0, outside });
+            self.scopes.push(NamespaceScope { element: tag.name, nested: 0, outside });
         } else if let Some(scope) = self.scopes.last_mut()
             && scope.element == tag.name
         {

@@ -4,17 +4,17 @@ use std::{collections::HashMap, fmt};
 
 use scraper::Node;
 
-use crate::extract::walk::{NodeId, Step, TreeNode, Walk};
+use crate::extract::walk::{NodeId, TreeNode, TreeStep, Walk};
 
 /// The nodes of a page in document order, 32 bytes each. Made once, since each expression needs it.
 #[derive(Clone)]
 pub(crate) struct NodeOrder {
-    entries: Vec<Entry>,
+    entries: Vec<NodeEntry>,
     places: HashMap<NodeId, u32>,
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
+struct NodeEntry {
     id: NodeId,
     parent: u32,
     /// After the last node within.
@@ -28,21 +28,21 @@ impl NodeOrder {
         let mut open = Vec::new();
         for step in Walk::over(node.tree().root()) {
             match step {
-                Step::Open(node) if is_seen(node.value()) => {
+                TreeStep::Open(node) if is_seen(node.value()) => {
                     let at = order.len();
                     let parent = open.last().copied().unwrap_or_default();
-                    order.entries.push(Entry { id: node.id(), parent, end: at + 1 });
+                    order.entries.push(NodeEntry { id: node.id(), parent, end: at + 1 });
                     order.places.insert(node.id(), at);
                     open.push(at);
                 }
-                Step::Close(node) if is_seen(node.value()) => {
+                TreeStep::Close(node) if is_seen(node.value()) => {
                     let end = order.len();
                     if let Some(entry) = open.pop().and_then(|at| order.entries.get_mut(at as usize)) {
                         entry.end = end;
                     }
                 }
                 // The content of a `template` is directly within it.
-                Step::Open(_) | Step::Close(_) => {}
+                TreeStep::Open(_) | TreeStep::Close(_) => {}
             }
         }
         order

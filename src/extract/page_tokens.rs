@@ -16,7 +16,7 @@ use super::{
 pub(super) struct PageTokens<'a> {
     page: &'a str,
     tokens: Tokens<'a>,
-    mode: Mode,
+    mode: TagMode,
     /// Of a page in HTML.
     context: Context<'a>,
     /// Of a page in XML.
@@ -30,7 +30,7 @@ pub(super) struct PageTokens<'a> {
 
 /// How the next tags are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum TagMode {
     Html,
     Xml,
     /// Within so many framesets; after them with 0 ("in frameset" and "after frameset", HTML §13.2.6.4.20 and 21).
@@ -49,7 +49,7 @@ impl<'a> PageTokens<'a> {
         Self {
             page,
             tokens,
-            mode: if is_xml { Mode::Xml } else { Mode::Html },
+            mode: if is_xml { TagMode::Xml } else { TagMode::Html },
             context: Context::default(),
             namespaces: Namespaces::default(),
             namespace: Namespace::Xhtml,
@@ -113,12 +113,12 @@ impl<'a> PageTokens<'a> {
         if !std::mem::take(&mut self.may_have_frames) {
             return;
         }
-        let in_xml = self.mode == Mode::Xml;
+        let in_xml = self.mode == TagMode::Xml;
         let syntax = if in_xml { Syntax::Xml } else { Syntax::Html };
         let read = self.page.len() - self.tokens.unread();
         let Some(body) = dom::body_before_frameset(self.page.get(..read).unwrap_or_default(), syntax) else { return };
         self.replaced_body = Some(body);
-        self.mode = Mode::Frames { open: 1, in_xml };
+        self.mode = TagMode::Frames { open: 1, in_xml };
     }
 
     /// Returns the next token that counts within and after a frameset: only frames and what browsers without frames
@@ -150,7 +150,7 @@ impl<'a> PageTokens<'a> {
                 Token::Text(_) => continue,
                 other => other,
             };
-            self.mode = Mode::Frames { open, in_xml };
+            self.mode = TagMode::Frames { open, in_xml };
             return Some(token);
         }
     }
@@ -161,11 +161,11 @@ impl<'a> Iterator for PageTokens<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Token<'a>> {
-        if let Mode::Frames { open, in_xml } = self.mode {
+        if let TagMode::Frames { open, in_xml } = self.mode {
             return self.next_of_frames(open, in_xml);
         }
         let token = match self.tokens.next()? {
-            Token::Start(tag) if self.mode == Mode::Xml => return Some(Token::Start(self.start_in_xml(tag))),
+            Token::Start(tag) if self.mode == TagMode::Xml => return Some(Token::Start(self.start_in_xml(tag))),
             Token::Start(tag) => {
                 let (tag, content, namespace) = self.context.start(tag);
                 self.tokens.expect(content, tag);
@@ -175,7 +175,7 @@ impl<'a> Iterator for PageTokens<'a> {
                 }
                 Token::Start(tag)
             }
-            Token::End(tag) if self.mode == Mode::Xml => return Some(Token::End(self.end_in_xml(tag))),
+            Token::End(tag) if self.mode == TagMode::Xml => return Some(Token::End(self.end_in_xml(tag))),
             Token::End(tag) => {
                 self.context.end(tag);
                 Token::End(tag)

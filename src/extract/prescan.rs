@@ -58,7 +58,7 @@ pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
             rest = rest.get(memmem::find(rest.get(1..)?, b"-->")? + 4..)?;
         } else if is_tag(rest, b"meta") {
             rest = rest.get(4..)?;
-            let mut meta = Meta::default();
+            let mut meta = MetaAttributes::default();
             while let Some((name, value)) = attribute(&mut rest) {
                 meta.note(name, value);
             }
@@ -80,13 +80,13 @@ pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
 
 /// The attributes of one `<meta>`. Of two with the same name the first counts.
 #[derive(Default)]
-struct Meta<'a> {
+struct MetaAttributes<'a> {
     http_equiv: Option<&'a [u8]>,
     content: Option<&'a [u8]>,
     charset: Option<&'a [u8]>,
 }
 
-impl<'a> Meta<'a> {
+impl<'a> MetaAttributes<'a> {
     fn note(&mut self, name: &[u8], value: &'a [u8]) {
         let place = match () {
             () if name.eq_ignore_ascii_case(b"http-equiv") => &mut self.http_equiv,

@@ -1,4 +1,4 @@
-//! Room: how much text is read from the elements of a page, which may be within each other. Knows no elements.
+//! TextRoom: how much text is read from the elements of a page, which may be within each other. Knows no elements.
 
 use std::cell::Cell;
 
@@ -13,9 +13,9 @@ const LEAST: usize = 1 << 20;
 
 /// How much text may still be read.
 #[derive(Debug)]
-pub(super) struct Room(Cell<usize>);
+pub(super) struct TextRoom(Cell<usize>);
 
-impl Room {
+impl TextRoom {
     /// Creates the room of a page of this length.
     pub fn of_page(bytes: usize) -> Self {
         Self(Cell::new(bytes.saturating_mul(MAX_TIMES).max(LEAST)))

@@ -27,7 +27,7 @@ use super::{
     css::Selects,
     dom::{self, FormOwners},
     page_facts::PageFacts,
-    room::Room,
+    room::TextRoom,
     selector_error::SelectorError,
     serialize,
     text::{HIDDEN, Prose, collapsed},
@@ -373,8 +373,8 @@ impl<'a> Element<'a> {
     }
 
     /// Returns how much text one call may read from the page.
-    pub(super) fn room(&self) -> Room {
-        Room::of_page(self.page.length)
+    pub(super) fn room(&self) -> TextRoom {
+        TextRoom::of_page(self.page.length)
     }
 
     /// Returns what the element knows of its page.

@@ -8,7 +8,7 @@ use scraper::Node;
 
 use super::{
     dom::VOID,
-    walk::{NodeId, Step, TreeNode, Walk},
+    walk::{NodeId, TreeNode, TreeStep, Walk},
 };
 
 /// Elements whose text is written as it is; a parser reads no references in it. In `noscript` it does, without scripts.
@@ -36,16 +36,16 @@ pub(super) fn inner(element: TreeNode<'_>) -> String {
 fn write(top: TreeNode<'_>, with_top: bool, left_out: &HashSet<NodeId>, html: &mut String) {
     let mut walk = Walk::over(top);
     while let Some(step) = walk.next() {
-        let (Step::Open(node) | Step::Close(node)) = step;
+        let (TreeStep::Open(node) | TreeStep::Close(node)) = step;
         if !left_out.is_empty() && left_out.contains(&node.id()) {
-            if matches!(step, Step::Open(_)) {
+            if matches!(step, TreeStep::Open(_)) {
                 walk.skip_content();
             }
             continue;
         }
         let is_written = with_top || node != top;
         match (step, node.value()) {
-            (Step::Open(_), Node::Element(element)) => {
+            (TreeStep::Open(_), Node::Element(element)) => {
                 if is_written {
                     html.extend(["<", &element.name.local]);
                     for (name, value) in &element.attrs {
@@ -59,20 +59,20 @@ fn write(top: TreeNode<'_>, with_top: bool, left_out: &HashSet<NodeId>, html: &m
                     walk.skip_content();
                 }
             }
-            (Step::Close(_), Node::Element(element)) if is_written && !is_void(&element.name) => {
+            (TreeStep::Close(_), Node::Element(element)) if is_written && !is_void(&element.name) => {
                 html.extend(["</", &element.name.local, ">"]);
             }
-            (Step::Open(_), Node::Text(text)) => {
+            (TreeStep::Open(_), Node::Text(text)) => {
                 let around = node.parent().and_then(|parent| parent.value().as_element());
                 let is_raw = around.is_some_and(|around| around.name.ns == ns!(html) && RAW.contains(&around.name()));
                 if is_raw { html.push_str(text) } else { escape(text, b'&', html) }
             }
-            (Step::Open(_), Node::Comment(comment)) => html.extend(["<!--", comment, "-->"]),
-            (Step::Open(_), Node::Doctype(doctype)) => html.extend(["<!DOCTYPE ", doctype.name(), ">"]),
-            (Step::Open(_), Node::ProcessingInstruction(instruction)) => {
+            (TreeStep::Open(_), Node::Comment(comment)) => html.extend(["<!--", comment, "-->"]),
+            (TreeStep::Open(_), Node::Doctype(doctype)) => html.extend(["<!DOCTYPE ", doctype.name(), ">"]),
+            (TreeStep::Open(_), Node::ProcessingInstruction(instruction)) => {
                 html.extend(["<?", &instruction.target, " ", &instruction.data, ">"]);
             }
-            (Step::Open(_), Node::Document | Node::Fragment) | (Step::Close(_), _) => {}
+            (TreeStep::Open(_), Node::Document | Node::Fragment) | (TreeStep::Close(_), _) => {}
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
 
     use crate::{
         extract::Document,
-        growth::{Input, assert_linear},
+        growth::{HostileInput, assert_linear},
     };
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_text_of_characters_that_are_escaped_takes_linear_time() {
-        let texts: [Input; 5] = [
+        let texts: [HostileInput; 5] = [
             |size| "&".repeat(size),
             |size| "&amp;".repeat(size),
             |size| "&nbsp;".repeat(size),

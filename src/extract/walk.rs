@@ -14,7 +14,7 @@ pub(crate) type NodeId = <HtmlTreeSink as TreeSink>::Handle;
 
 /// The start or the end of a node.
 #[derive(Clone, Copy)]
-pub(crate) enum Step<'a> {
+pub(crate) enum TreeStep<'a> {
     Open(TreeNode<'a>),
     Close(TreeNode<'a>),
 }
@@ -22,32 +22,34 @@ pub(crate) enum Step<'a> {
 /// A walk over `top` and its content. Every node has a start and an end, including texts.
 pub(crate) struct Walk<'a> {
     top: TreeNode<'a>,
-    next: Option<Step<'a>>,
+    next: Option<TreeStep<'a>>,
 }
 
 impl<'a> Walk<'a> {
     /// Starts at the beginning of `top`.
     pub fn over(top: TreeNode<'a>) -> Self {
-        Self { top, next: Some(Step::Open(top)) }
+        Self { top, next: Some(TreeStep::Open(top)) }
     }
 
     /// Continues at the end of the node that has just started.
     pub fn skip_content(&mut self) {
-        if let Some(Step::Open(inside)) = self.next {
-            self.next = inside.parent().map(Step::Close);
+        if let Some(TreeStep::Open(inside)) = self.next {
+            self.next = inside.parent().map(TreeStep::Close);
         }
     }
 }
 
 impl<'a> Iterator for Walk<'a> {
-    type Item = Step<'a>;
+    type Item = TreeStep<'a>;
 
-    fn next(&mut self) -> Option<Step<'a>> {
+    fn next(&mut self) -> Option<TreeStep<'a>> {
         let step = self.next?;
         self.next = match step {
-            Step::Open(node) => Some(node.first_child().map_or(Step::Close(node), Step::Open)),
-            Step::Close(node) if node == self.top => None,
-            Step::Close(node) => node.next_sibling().map(Step::Open).or_else(|| node.parent().map(Step::Close)),
+            TreeStep::Open(node) => Some(node.first_child().map_or(TreeStep::Close(node), TreeStep::Open)),
+            TreeStep::Close(node) if node == self.top => None,
+            TreeStep::Close(node) => {
+                node.next_sibling().map(TreeStep::Open).or_else(|| node.parent().map(TreeStep::Close))
+            }
         };
         Some(step)
     }
@@ -68,8 +70,8 @@ mod tests {
             let mut walk = Walk::over(*top);
             while let Some(step) = walk.next() {
                 let (mark, node) = match step {
-                    Step::Open(node) => ("+", node),
-                    Step::Close(node) => ("-", node),
+                    TreeStep::Open(node) => ("+", node),
+                    TreeStep::Close(node) => ("-", node),
                 };
                 let Some(element) = node.value().as_element() else { continue };
                 names += &format!("{mark}{}", element.name());

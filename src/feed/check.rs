@@ -34,7 +34,7 @@ impl Feed {
                 return Err(self.wrong(format!("`{name}` is twice in its `fields`")));
             }
         }
-        target::Target::of(&self.to)?;
+        target::FeedTarget::of(&self.to)?;
         if !self.is_uploaded() && (self.spool.is_some() || self.upload_within.is_some()) {
             let why = "nothing is uploaded to it, so it has neither a spool nor a time for uploads";
             return Err(Error::setting(self.to.display().to_string(), why));

@@ -56,9 +56,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::names::{Names, Placeholder};
+use self::names::{FileNames, Placeholder};
 pub(crate) use self::{
-    files::streams::Streams,
+    files::streams::FeedStreams,
     outputs::{Outputs, check_folder_to_be, check_writable},
     temporary::Temporary,
     uploads::Spooled,
@@ -142,7 +142,7 @@ pub struct Feed {
     notes: Option<PathBuf>,
     /// What has gone to outputs that cannot be read again.
     #[serde(skip)]
-    streams: Streams,
+    streams: FeedStreams,
     /// Whether `to` is a path as it stands, with nothing in it that is read.
     #[serde(skip)]
     is_path: bool,
@@ -284,7 +284,7 @@ impl Feed {
 
     /// Notes there what goes to outputs that cannot be read again.
     #[must_use]
-    pub(crate) fn streaming_to(mut self, streams: Streams) -> Self {
+    pub(crate) fn streaming_to(mut self, streams: FeedStreams) -> Self {
         self.streams = streams;
         self
     }
@@ -331,10 +331,10 @@ impl Feed {
     }
 
     /// Returns the names of its files, if there may be several.
-    fn names(&self) -> crate::Result<Option<Names>> {
+    fn names(&self) -> crate::Result<Option<FileNames>> {
         let is_file = !self.is_path && !target::is_postgres(&self.to);
         let name = self.to.to_str().filter(|name| is_file && name.contains(['{', '}']));
-        name.map(Names::of).transpose()
+        name.map(FileNames::of).transpose()
     }
 
     /// Tells whether a record is written, by its variant and its fields.

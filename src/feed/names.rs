@@ -1,4 +1,4 @@
-//! Names: the names of a feed's files, made of what is written in braces. Opens nothing.
+//! FileNames: the names of a feed's files, made of what is written in braces. Opens nothing.
 
 use std::{
     fs, io,
@@ -12,10 +12,10 @@ use crate::{error::Error, text::device_name::is_device};
 
 /// The name of a feed with placeholders: `{time}`, `{batch}`, `{domain}`, `{spider}`. `{{` and `}}` are braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names(Vec<Part>);
+pub(super) struct FileNames(Vec<NamePart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum NamePart {
     Text(String),
     Filled(Placeholder),
 }
@@ -42,7 +42,7 @@ const ALL: [(&str, Placeholder); 4] = [
 
 /// What is filled in.
 #[derive(Clone, Debug)]
-pub(super) struct Values<'v> {
+pub(super) struct NameValues<'v> {
     pub time: SystemTime,
     pub batch: u64,
     pub domain: &'v str,
@@ -58,7 +58,7 @@ pub(super) struct Existing {
     pub modified: SystemTime,
 }
 
-impl Names {
+impl FileNames {
     /// Reads a name.
     ///
     /// # Errors
@@ -82,33 +82,33 @@ impl Names {
             };
             let known = ALL.iter().find(|(known, _)| *known == word);
             let (_, placeholder) = known.ok_or_else(|| refuse(format!("nothing is known as {{{word}}}")))?;
-            parts.push(Part::Text(std::mem::take(&mut text)));
-            parts.push(Part::Filled(*placeholder));
+            parts.push(NamePart::Text(std::mem::take(&mut text)));
+            parts.push(NamePart::Filled(*placeholder));
             rest = after;
         }
         text.push_str(rest);
-        parts.push(Part::Text(text));
+        parts.push(NamePart::Text(text));
         Ok(Self(parts))
     }
 
     /// Tells whether something is filled in.
     pub fn has(&self, placeholder: Placeholder) -> bool {
-        self.0.contains(&Part::Filled(placeholder))
+        self.0.contains(&NamePart::Filled(placeholder))
     }
 
     /// Tells whether anything is filled in.
     pub fn are_filled(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Filled(_)))
+        self.0.iter().any(|part| matches!(part, NamePart::Filled(_)))
     }
 
     /// Makes a name.
-    pub fn fill(&self, values: &Values) -> String {
-        let fill = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Filled(Placeholder::Time) => time(values.time),
-            Part::Filled(Placeholder::Batch) => format!("{:05}", values.batch),
-            Part::Filled(Placeholder::Domain) => file_name(values.domain),
-            Part::Filled(Placeholder::Spider) => file_name(values.spider),
+    pub fn fill(&self, values: &NameValues) -> String {
+        let fill = |part: &NamePart| match part {
+            NamePart::Text(text) => text.clone(),
+            NamePart::Filled(Placeholder::Time) => time(values.time),
+            NamePart::Filled(Placeholder::Batch) => format!("{:05}", values.batch),
+            NamePart::Filled(Placeholder::Domain) => file_name(values.domain),
+            NamePart::Filled(Placeholder::Spider) => file_name(values.spider),
         };
         self.0.iter().map(fill).collect()
     }
@@ -138,7 +138,7 @@ impl Names {
 
     /// Returns what such names begin with.
     pub fn fixed(&self) -> String {
-        let text = |part: &Part| if let Part::Text(text) = part { Some(text.clone()) } else { None };
+        let text = |part: &NamePart| if let NamePart::Text(text) = part { Some(text.clone()) } else { None };
         self.0.iter().map_while(text).collect()
     }
 
@@ -146,12 +146,12 @@ impl Names {
     ///
     /// # Errors
     /// They are too long for one.
-    pub fn pattern(&self, spider: &str) -> io::Result<Pattern> {
+    pub fn pattern(&self, spider: &str) -> io::Result<NamePattern> {
         let (mut pattern, mut seen) = (String::from("^"), Vec::new());
         for part in &self.0 {
             match part {
-                Part::Text(text) => pattern.push_str(&regex::escape(text)),
-                Part::Filled(placeholder) => {
+                NamePart::Text(text) => pattern.push_str(&regex::escape(text)),
+                NamePart::Filled(placeholder) => {
                     let (name, what) = match placeholder {
                         Placeholder::Time => ("time", r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}".to_owned()),
                         Placeholder::Batch => ("batch", r"\d{5,18}".to_owned()),
@@ -166,20 +166,20 @@ impl Names {
             }
         }
         pattern.push('$');
-        Regex::new(&pattern).map(Pattern).map_err(io::Error::other)
+        Regex::new(&pattern).map(NamePattern).map_err(io::Error::other)
     }
 
     /// Returns the text alone.
     fn shape(&self) -> String {
-        let text = |part: &Part| if let Part::Text(text) = part { text.clone() } else { String::new() };
+        let text = |part: &NamePart| if let NamePart::Text(text) = part { text.clone() } else { String::new() };
         self.0.iter().map(text).collect()
     }
 }
 
 /// What the names of a feed's files are like.
-pub(super) struct Pattern(Regex);
+pub(super) struct NamePattern(Regex);
 
-impl Pattern {
+impl NamePattern {
     /// Returns what the name of a file says; `None` if it is another's.
     pub fn existing(&self, path: &Path, modified: SystemTime) -> Option<Existing> {
         let captures = self.0.captures(path.to_str()?)?;
@@ -251,10 +251,10 @@ mod tests {
     fn names_are_filled_and_found_again() {
         let dir = tempfile::tempdir().unwrap();
         let names =
-            Names::of(&format!("{}/{{domain}}/{{spider}}-{{batch}}-{{time}}{{{{x}}}}.csv", dir.path().display()))
+            FileNames::of(&format!("{}/{{domain}}/{{spider}}-{{batch}}-{{time}}{{{{x}}}}.csv", dir.path().display()))
                 .unwrap();
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_420_962_007);
-        let name = names.fill(&Values { time, batch: 7, domain: "a.org:80", spider: "bot" });
+        let name = names.fill(&NameValues { time, batch: 7, domain: "a.org:80", spider: "bot" });
         assert!(name.ends_with("/a.org_80/bot-00007-2025-11-29T12-56-02.007{x}.csv"), "{name}");
         fs::create_dir_all(Path::new(&name).parent().unwrap()).unwrap();
         fs::write(&name, "").unwrap();
@@ -276,7 +276,7 @@ mod tests {
             ("out/{domain}/x.csv", "out/", 1),
             ("out/a{domain}/{batch}/x.csv", "out/", 2),
         ] {
-            assert_eq!(Names::of(name).unwrap().root(), (root.to_owned(), depth), "{name}");
+            assert_eq!(FileNames::of(name).unwrap().root(), (root.to_owned(), depth), "{name}");
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         fs::create_dir(&other).unwrap();
         fs::write(other.join("x.csv"), "").unwrap();
         fs::write(dir.path().join("00001.csv"), "").unwrap();
-        let names = Names::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
+        let names = FileNames::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
         let (root, depth) = names.root();
         let mut seen = Vec::new();
         walk(Path::new(&root), depth, &mut |path, _| seen.push(path.to_owned())).unwrap();
@@ -308,7 +308,7 @@ mod tests {
         }
         let may_not = |mode| fs::set_permissions(dir.path().join("a.org"), fs::Permissions::from_mode(mode)).unwrap();
         may_not(0);
-        let names = Names::of(&format!("{}/{{domain}}/x.csv", dir.path().display())).unwrap();
+        let names = FileNames::of(&format!("{}/{{domain}}/x.csv", dir.path().display())).unwrap();
         let found = names.existing("bot");
         may_not(0o755);
         assert!(found.unwrap().iter().any(|file| file.domain == "b.org"));
@@ -326,7 +326,7 @@ mod tests {
         {
             symlink(to, dir.path().join(name)).unwrap();
         }
-        let names = Names::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
+        let names = FileNames::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
         let found = names.existing("").unwrap();
         assert_eq!(found.iter().map(|file| file.batch).collect::<Vec<_>>(), [7]);
     }
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused_with_what_is() {
         for wrong in ["{tiem}.csv", "a{.csv", "a}.csv", "{}.csv", "{domain"] {
-            let refused = Names::of(wrong).unwrap_err().to_string();
+            let refused = FileNames::of(wrong).unwrap_err().to_string();
             assert!(refused.contains("{time}, {batch}, {domain}, {spider}"), "{refused}");
         }
     }

@@ -4,7 +4,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use super::{
     Feed, Opening, Sink,
-    names::{Existing, Names},
+    names::{Existing, FileNames},
     target::Location,
 };
 use crate::error::Error;
@@ -17,7 +17,7 @@ impl Bucket {
         Err(Error::setting(location.to_string(), "a bucket needs the feature `object-store`"))
     }
 
-    pub fn names(&self, _: &str) -> Result<Names, Error> {
+    pub fn names(&self, _: &str) -> Result<FileNames, Error> {
         match *self {}
     }
 
@@ -29,7 +29,7 @@ impl Bucket {
         match **self {}
     }
 
-    pub fn existing(&self, _: &Names, _: &str) -> io::Result<Vec<Existing>> {
+    pub fn existing(&self, _: &FileNames, _: &str) -> io::Result<Vec<Existing>> {
         match *self {}
     }
 }

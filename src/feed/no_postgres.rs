@@ -2,7 +2,7 @@
 
 use super::{
     Opening, Sink,
-    table::{Table, without_feature},
+    table::{FeedTable, without_feature},
 };
 use crate::error::Error;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Always.
-pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Error> {
+pub(super) fn check(url: &str, table: FeedTable, opening: Opening) -> Result<(), Error> {
     open(url, table, opening).map(drop)
 }
 
@@ -18,6 +18,6 @@ pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Err
 ///
 /// # Errors
 /// Always.
-pub(super) fn open(_: &str, table: Table, _: Opening) -> Result<Box<dyn Sink>, Error> {
+pub(super) fn open(_: &str, table: FeedTable, _: Opening) -> Result<Box<dyn Sink>, Error> {
     Err(Error::setting(table.at(), without_feature(true).unwrap_or_default()))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Opening, Sink,
-    table::{Table, without_feature},
+    table::{FeedTable, without_feature},
 };
 use crate::error::Error;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Always.
-pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Error> {
+pub(super) fn check(path: &Path, table: &FeedTable, opening: Opening) -> Result<(), Error> {
     open(path, table.clone(), opening, false).map(drop)
 }
 
@@ -20,6 +20,6 @@ pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), 
 ///
 /// # Errors
 /// Always.
-pub(super) fn open(_: &Path, table: Table, _: Opening, _: bool) -> Result<Box<dyn Sink>, Error> {
+pub(super) fn open(_: &Path, table: FeedTable, _: Opening, _: bool) -> Result<Box<dyn Sink>, Error> {
     Err(Error::setting(table.at(), without_feature(false).unwrap_or_default()))
 }

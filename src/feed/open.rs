@@ -14,15 +14,15 @@ use super::{
         json_array::JsonArrayLayout,
         json_lines::JsonLinesLayout,
         layout::Layout,
-        streams::Streams,
-        text_sink::{Stream, TextSink},
+        streams::FeedStreams,
+        text_sink::{StreamOutput, TextSink},
         xml::XmlLayout,
     },
-    named::{Named, NamedFeed},
-    names::{Names, Values},
+    named::{FeedFiles, NamedFeed},
+    names::{FileNames, NameValues},
     outputs::check_folder_to_be,
     parquet, postgres, sqlite,
-    target::Target,
+    target::FeedTarget,
     uploads::Spooled,
 };
 use crate::error::Error;
@@ -69,7 +69,7 @@ impl Feed {
         let sink: Box<dyn Sink> = match self.resolve(spider)? {
             ResolvedTarget::Several(names, bucket) => {
                 let (feed, spider) = (self.clone(), spider.to_owned());
-                Box::new(Named::new(NamedFeed { feed, names, spider, opening, syncs, bucket })?)
+                Box::new(FeedFiles::new(NamedFeed { feed, names, spider, opening, syncs, bucket })?)
             }
             ResolvedTarget::Object(bucket, file) => bucket.open_file(self, &file, opening, syncs)?,
             ResolvedTarget::One(target) => self.open_at(&target, opening, syncs)?,
@@ -100,14 +100,14 @@ impl Feed {
             ResolvedTarget::Several(names, bucket) => {
                 outputs.take_name(&self.to, self.to.clone())?;
                 let (feed, spider) = (self.clone(), spider.to_owned());
-                Named::check(NamedFeed { feed, names, spider, opening, syncs, bucket })
+                FeedFiles::check(NamedFeed { feed, names, spider, opening, syncs, bucket })
             }
             ResolvedTarget::Object(..) => outputs.take_name(&self.to, self.to.clone()),
             ResolvedTarget::One(target) => {
                 match (&target, self.written_as()?) {
                     // Several tables may be in one database, and several feeds write to one table.
-                    (Target::File(_), Format::Sqlite) => {}
-                    (Target::File(path), _) => outputs.take(path)?,
+                    (FeedTarget::File(_), Format::Sqlite) => {}
+                    (FeedTarget::File(path), _) => outputs.take(path)?,
                     _ => {}
                 }
                 self.check_at(&target, opening)
@@ -116,15 +116,15 @@ impl Feed {
     }
 
     fn resolve(&self, spider: &str) -> Result<ResolvedTarget, Error> {
-        let fill = |names: &Names| {
-            names.fill(&Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider })
+        let fill = |names: &FileNames| {
+            names.fill(&NameValues { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider })
         };
         Ok(match (self.names()?, self.target()?) {
-            (Some(names), Target::File(path)) if names.are_filled() => {
-                let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
+            (Some(names), FeedTarget::File(path)) if names.are_filled() => {
+                let names = if path == self.to { names } else { FileNames::of(&path.to_string_lossy())? };
                 ResolvedTarget::Several(names, None)
             }
-            (_, Target::Bucket(location)) => {
+            (_, FeedTarget::Bucket(location)) => {
                 let spool = self.spool.as_deref().unwrap_or(Path::new(""));
                 let bucket = Bucket::open(&location, spool, self.upload_time())?;
                 let names = bucket.names(&location.key)?;
@@ -134,15 +134,15 @@ impl Feed {
                     ResolvedTarget::Object(bucket, fill(&names).into())
                 }
             }
-            (Some(names), Target::File(path)) if path == self.to => {
-                ResolvedTarget::One(Target::File(fill(&names).into()))
+            (Some(names), FeedTarget::File(path)) if path == self.to => {
+                ResolvedTarget::One(FeedTarget::File(fill(&names).into()))
             }
             (_, target) => ResolvedTarget::One(target),
         })
     }
 
-    fn target(&self) -> Result<Target, Error> {
-        if self.is_path { Ok(Target::File(self.to.clone())) } else { Target::of(&self.to) }
+    fn target(&self) -> Result<FeedTarget, Error> {
+        if self.is_path { Ok(FeedTarget::File(self.to.clone())) } else { FeedTarget::of(&self.to) }
     }
 
     /// Opens one file of the feed.
@@ -150,7 +150,7 @@ impl Feed {
     /// # Errors
     /// As [`Feed::open`].
     pub(super) fn open_file(&self, path: &Path, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
-        self.open_at(&Target::File(path.to_owned()), opening, syncs)
+        self.open_at(&FeedTarget::File(path.to_owned()), opening, syncs)
     }
 
     /// Opens a file that is there, and that this crawl has not written yet.
@@ -167,16 +167,16 @@ impl Feed {
     /// # Errors
     /// As [`Feed::open`].
     pub(super) fn check_file(&self, path: &Path, opening: Opening) -> Result<(), Error> {
-        self.check_at(&Target::File(path.to_owned()), opening)
+        self.check_at(&FeedTarget::File(path.to_owned()), opening)
     }
 
-    fn check_at(&self, target: &Target, opening: Opening) -> Result<(), Error> {
+    fn check_at(&self, target: &FeedTarget, opening: Opening) -> Result<(), Error> {
         let format = self.written_as()?;
         let path = match (target, format) {
-            (Target::Postgres(url), _) => return postgres::check(url, self.table_at(target), opening),
-            (Target::File(path), Format::Sqlite) => return sqlite::check(path, &self.table_at(target), opening),
-            (Target::File(path), Format::Parquet) => return parquet::check(path, opening),
-            (Target::File(path), _) => path,
+            (FeedTarget::Postgres(url), _) => return postgres::check(url, self.table_at(target), opening),
+            (FeedTarget::File(path), Format::Sqlite) => return sqlite::check(path, &self.table_at(target), opening),
+            (FeedTarget::File(path), Format::Parquet) => return parquet::check(path, opening),
+            (FeedTarget::File(path), _) => path,
             // What cannot go there is refused, and nothing is written to stdout before the first record but a
             // beginning.
             _ if matches!(format, Format::Parquet | Format::Sqlite | Format::Postgres) => {
@@ -184,7 +184,7 @@ impl Feed {
             }
             _ => return Ok(()),
         };
-        let text = Text { target, codec: self.codec(), opening, syncs: false, streams: &self.streams };
+        let text = TextFeed { target, codec: self.codec(), opening, syncs: false, streams: &self.streams };
         match format {
             Format::Json => text.check(path, JsonArrayLayout::default()),
             Format::Xml => text.check(path, XmlLayout),
@@ -201,7 +201,7 @@ impl Feed {
         }
     }
 
-    fn csv(&self, target: &Target, opening: Opening) -> CsvLayout {
+    fn csv(&self, target: &FeedTarget, opening: Opening) -> CsvLayout {
         let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
         CsvLayout::new(target.to_string(), given, self.escape_formulas, self.may_lack_end(opening))
     }
@@ -212,23 +212,23 @@ impl Feed {
         self.earlier == Earlier::Anyones && opening == Opening::Resumed
     }
 
-    fn open_at(&self, target: &Target, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
+    fn open_at(&self, target: &FeedTarget, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
         let format = self.written_as()?;
         match (target, format) {
-            (Target::Postgres(url), _) => return postgres::open(url, self.table_at(target), opening),
-            (Target::File(path), Format::Sqlite) => {
+            (FeedTarget::Postgres(url), _) => return postgres::open(url, self.table_at(target), opening),
+            (FeedTarget::File(path), Format::Sqlite) => {
                 return sqlite::open(path, self.table_at(target), opening, syncs);
             }
             _ => {}
         }
-        let text = Text { target, codec: self.codec(), opening, syncs, streams: &self.streams };
+        let text = TextFeed { target, codec: self.codec(), opening, syncs, streams: &self.streams };
         match format {
             Format::JsonLines => text.open(JsonLinesLayout::new(self.may_lack_end(opening))),
             Format::Json => text.open(JsonArrayLayout::default()),
             Format::Xml => text.open(XmlLayout),
             Format::Csv => text.open(self.csv(target, opening)),
             Format::Parquet => match target {
-                Target::File(path) => parquet::open(path, &self.fields, opening, syncs),
+                FeedTarget::File(path) => parquet::open(path, &self.fields, opening, syncs),
                 _ => Err(Error::setting(
                     target.to_string(),
                     "a Parquet file is written at its end, so it cannot go to stdout",
@@ -244,30 +244,30 @@ impl Feed {
 /// Where the records of a feed go.
 enum ResolvedTarget {
     /// To several files, of a bucket or of this machine.
-    Several(Names, Option<Arc<Bucket>>),
+    Several(FileNames, Option<Arc<Bucket>>),
     /// To one object, which is gathered in a file.
     Object(Arc<Bucket>, PathBuf),
-    One(Target),
+    One(FeedTarget),
 }
 
 /// A feed of text.
-struct Text<'t> {
-    target: &'t Target,
+struct TextFeed<'t> {
+    target: &'t FeedTarget,
     codec: Codec,
     opening: Opening,
     syncs: bool,
-    streams: &'t Streams,
+    streams: &'t FeedStreams,
 }
 
-impl Text<'_> {
+impl TextFeed<'_> {
     fn open<L: Layout>(self, layout: L) -> Result<Box<dyn Sink>, Error> {
         Ok(match self.target {
             // Whatever goes to a bucket goes to a file first.
-            Target::Stdout | Target::Bucket(_) => {
+            FeedTarget::Stdout | FeedTarget::Bucket(_) => {
                 Box::new(TextSink::stdout(layout, self.codec, self.opening, self.stream())?)
             }
-            Target::File(path) => Box::new(self.file(path, layout)?),
-            Target::Postgres(_) => {
+            FeedTarget::File(path) => Box::new(self.file(path, layout)?),
+            FeedTarget::Postgres(_) => {
                 return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));
             }
         })
@@ -281,8 +281,8 @@ impl Text<'_> {
         TextSink::open(path, layout, self.codec, self.opening, self.syncs, self.stream())
     }
 
-    fn stream(&self) -> Stream {
-        Stream { of: self.streams.clone(), name: self.target.to_string() }
+    fn stream(&self) -> StreamOutput {
+        StreamOutput { of: self.streams.clone(), name: self.target.to_string() }
     }
 }
 

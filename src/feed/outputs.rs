@@ -16,10 +16,10 @@ use crate::{
 
 /// The files of a crawl's outputs. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outputs(Arc<Mutex<Taken>>);
+pub(crate) struct Outputs(Arc<Mutex<TakenFiles>>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct TakenFiles {
     files: Vec<FileIdentity>,
     /// What is no file of this machine, or several files by one name.
     names: HashSet<PathBuf>,
@@ -51,7 +51,7 @@ impl Outputs {
         if self.taken().names.insert(name) { Ok(()) } else { Err(twice(shown)) }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, TakenFiles> {
         // Nothing that is done under it panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

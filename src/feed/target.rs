@@ -1,4 +1,4 @@
-//! Target: where a feed goes, by its name. Opens nothing.
+//! FeedTarget: where a feed goes, by its name. Opens nothing.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use crate::{error::Error, text::masked::masked};
 
 /// Where a feed goes.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum FeedTarget {
     Stdout,
     File(PathBuf),
     /// A database, with the password that may be in its URL.
@@ -56,7 +56,7 @@ impl fmt::Display for Location {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for FeedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => f.write_str("stdout"),
@@ -67,7 +67,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl Target {
+impl FeedTarget {
     /// Reads a name: `-`, a path, or a URL.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl Target {
 }
 
 impl Location {
-    fn of(scheme: Scheme, text: &str) -> Result<Target, Error> {
+    fn of(scheme: Scheme, text: &str) -> Result<FeedTarget, Error> {
         let (_, rest) = text.split_once("://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let is_key = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
@@ -110,7 +110,7 @@ impl Location {
             let shown = if rest.contains('@') { format!("{}://…", scheme.as_str()) } else { text.to_owned() };
             return Err(Error::setting(shown, why));
         }
-        Ok(Target::Bucket(Self { scheme, bucket: bucket.to_owned(), key: key.to_owned() }))
+        Ok(FeedTarget::Bucket(Self { scheme, bucket: bucket.to_owned(), key: key.to_owned() }))
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
             ("POSTGRES://me:sekret@[::1]/shop", "postgres://[::1]/shop"),
             ("postgres:///shop?host=/run/postgresql&password=sekret", "postgres://…"),
         ] {
-            let target = Target::of(Path::new(url)).ok().unwrap();
+            let target = FeedTarget::of(Path::new(url)).ok().unwrap();
             assert_eq!(target.to_string(), expected);
             let feed = format!("{:?}", crate::feed::Feed::to(url));
             assert!(feed.contains(expected) && !feed.contains("kret"), "{feed}");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Feed, Record, Sink, SinkError, Temporary, names::Placeholder, target::Target};
+use super::{Feed, Record, Sink, SinkError, Temporary, names::Placeholder, target::FeedTarget};
 use crate::error::Error;
 
 /// How long an upload is tried: longer than the pauses of busy stores, and shorter than a pipeline's time-out.
@@ -74,7 +74,7 @@ impl Feed {
 
     /// Tells whether it goes to a bucket.
     pub(super) fn is_uploaded(&self) -> bool {
-        !self.is_path && matches!(Target::of(&self.to), Ok(Target::Bucket(_)))
+        !self.is_path && matches!(FeedTarget::of(&self.to), Ok(FeedTarget::Bucket(_)))
     }
 
     /// Returns how long an upload is tried.

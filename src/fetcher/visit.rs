@@ -114,8 +114,8 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     if let (Outcome::Ok, Some(session)) = (&reading.outcome, &session) {
         session.worked();
     }
-    // This is a forecast: if a request is over and its fetcher could not know, the engine has the spider notified
-    // later.
+    // Only a forecast, since the domain may be given up meanwhile. If the engine finds that the request is over and the
+    // spider was not notified, it has the spider notified then.
     let is_notified = request.kind() == Kind::Page && reading.outcome.is_without_page() && {
         let is_given_up = || tenancy.given_up(clock::now()).is_some();
         let may_repeat = may_repeat || receipt.started.is_none();
@@ -230,7 +230,7 @@ impl Visit {
         }
     }
 
-    /// Takes what the spider returned for it.
+    /// Adds what the spider returned when it was notified.
     #[must_use]
     pub fn with_notice(mut self, reading: Reading) -> Self {
         let Reading { outcome, content, counts, stop } = reading;

@@ -35,9 +35,9 @@ use crate::{
 
 /// The folder, shared by all arbiters.
 #[derive(Clone)]
-pub struct FileStore(Arc<Shared>);
+pub struct FileStore(Arc<SharedStore>);
 
-struct Shared {
+struct SharedStore {
     settings: Files,
     dir: PathBuf,
     /// When it was opened, in milliseconds since 1970: what was fetched since is of this run.
@@ -83,7 +83,7 @@ impl FileStore {
         let parts = dir.join(part::DIR);
         fs::create_dir_all(&parts).map_err(|source| Error::file(&dir, source))?;
         part::remove_abandoned(&parts).map_err(|source| Error::file(&parts, source))?;
-        let shared = Shared { settings: settings.clone(), dir, begun: milliseconds(now), naming: Mutex::new(()) };
+        let shared = SharedStore { settings: settings.clone(), dir, begun: milliseconds(now), naming: Mutex::new(()) };
         Ok(Some(Self(shared.into())))
     }
 

@@ -25,13 +25,13 @@ use crate::{
 /// The files of one crawl that are waited for, and those that ended last.
 #[derive(Default)]
 pub struct PendingFiles {
-    state: Mutex<State>,
+    state: Mutex<PendingState>,
     waiting_pages: AtomicUsize,
 }
 
 #[derive(Default)]
-struct State {
-    pending: HashMap<SubmissionId, Pending>,
+struct PendingState {
+    pending: HashMap<SubmissionId, PendingEntry>,
     ids: HashMap<Arc<Wanted>, SubmissionId>,
     ended: HashMap<Arc<Wanted>, (File, Instant)>,
     /// The ended ones, oldest first.
@@ -40,7 +40,7 @@ struct State {
     is_closed: bool,
 }
 
-struct Pending {
+struct PendingEntry {
     wanted: Arc<Wanted>,
     known: Option<Entry>,
     /// The file, once it is read; it is told when the engine has settled the request.
@@ -85,7 +85,7 @@ impl PendingFiles {
         }
         let id = SubmissionId(fastrand::u64(..));
         state.ids.insert(wanted.clone(), id);
-        state.pending.insert(id, Pending { wanted: wanted.clone(), known, file: None, askers: vec![asker] });
+        state.pending.insert(id, PendingEntry { wanted: wanted.clone(), known, file: None, askers: vec![asker] });
         AskOutcome::New(id, answer)
     }
 
@@ -121,7 +121,7 @@ impl PendingFiles {
         self.waiting_pages.load(Ordering::Relaxed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PendingState> {
         // Nothing that is done under it panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,7 +136,7 @@ impl Drop for WaitingPage {
 impl SubmissionEnds for PendingFiles {
     fn ended(&self, id: SubmissionId, end: SubmissionEnd) {
         let mut state = self.state();
-        let Some(Pending { wanted, file, askers, .. }) = state.pending.remove(&id) else { return };
+        let Some(PendingEntry { wanted, file, askers, .. }) = state.pending.remove(&id) else { return };
         state.ids.remove(&wanted);
         let failed = |why: String| wanted.failed(why);
         let file = match end {
@@ -173,7 +173,7 @@ impl SubmissionEnds for PendingFiles {
 /// Why a file is not requested that another process would have to request.
 pub const ELSEWHERE: &str = "another process owns its domain";
 
-impl State {
+impl PendingState {
     fn ended_lately(&self, wanted: &Arc<Wanted>, now: Instant) -> Option<&File> {
         let (file, at) = self.ended.get(wanted)?;
         (now.saturating_duration_since(*at) < A_RUN).then_some(file)

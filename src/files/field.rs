@@ -74,11 +74,11 @@ pub(crate) fn each_file<I: Extract>(item: &mut I, see: &mut dyn FnMut(&mut File)
     });
 }
 
-type Field<I> = Arc<dyn Fn(&mut I, &mut dyn FnMut(&mut File)) + Send + Sync>;
+type FieldFn<I> = Arc<dyn Fn(&mut I, &mut dyn FnMut(&mut File)) + Send + Sync>;
 
 /// The fields of items that have files.
 pub(crate) struct FileFields<I> {
-    fields: Vec<Field<I>>,
+    fields: Vec<FieldFn<I>>,
     /// Whether the program has named one.
     are_named: bool,
 }

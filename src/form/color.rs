@@ -8,7 +8,7 @@ use cssparser::{
 };
 
 use super::{
-    color_part::Part,
+    color_part::ColorPart,
     srgb::{hsl, hwb, in_space, of_lab, of_oklab, polar},
     system_colors::system_color,
 };
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Option<[u8; 3]> {
 fn function(name: &str, inside: &mut Parser<'_>) -> Option<[f64; 3]> {
     let space =
         if name.eq_ignore_ascii_case("color") { Some(inside.expect_ident().ok()?.to_ascii_lowercase()) } else { None };
-    let parts = Parts::read(inside).ok()?;
+    let parts = ColorParts::read(inside).ok()?;
     let hue = match_ignore_ascii_case! { name,
         "hsl" | "hsla" | "hwb" => Some(0),
         "lch" | "oklch" => Some(2),
@@ -92,18 +92,18 @@ fn function(name: &str, inside: &mut Parser<'_>) -> Option<[f64; 3]> {
 }
 
 /// The three parts of a colour, whose opacity is read and dropped.
-struct Parts {
-    given: [Part; 3],
+struct ColorParts {
+    given: [ColorPart; 3],
     /// With commas between them.
     is_legacy: bool,
     is_calculated: bool,
 }
 
-impl Parts {
+impl ColorParts {
     fn read(inside: &mut Parser<'_>) -> Result<Self, ()> {
         let comma = |inside: &mut Parser<'_>| inside.try_parse(|inside| inside.expect_comma().map_err(drop)).is_ok();
         let mut is_calculated = false;
-        let mut part = |inside: &mut Parser<'_>| Part::read(inside, &mut is_calculated);
+        let mut part = |inside: &mut Parser<'_>| ColorPart::read(inside, &mut is_calculated);
         let first = part(inside)?;
         let is_legacy = comma(inside);
         let second = part(inside)?;
@@ -114,7 +114,7 @@ impl Parts {
         if !inside.is_exhausted() {
             let has_opacity = if is_legacy { comma(inside) } else { inside.expect_delim('/').is_ok() };
             let opacity = part(inside)?;
-            if !has_opacity || matches!(opacity, Part::Angle(_)) || !inside.is_exhausted() {
+            if !has_opacity || matches!(opacity, ColorPart::Angle(_)) || !inside.is_exhausted() {
                 return Err(());
             }
         }
@@ -125,10 +125,10 @@ impl Parts {
     fn map(&self, whole: [f64; 3]) -> [f64; 3] {
         let [first, second, third] = self.given;
         let [of_first, of_second, of_third] = whole;
-        let number = |part: Part, whole: f64| match part {
-            Part::Number(number) | Part::Angle(number) => number,
-            Part::Percent(percent) => percent * whole,
-            Part::None => 0.0,
+        let number = |part: ColorPart, whole: f64| match part {
+            ColorPart::Number(number) | ColorPart::Angle(number) => number,
+            ColorPart::Percent(percent) => percent * whole,
+            ColorPart::None => 0.0,
         };
         [number(first, of_first), number(second, of_second), number(third, of_third)]
     }
@@ -136,14 +136,14 @@ impl Parts {
     /// Returns a part in degrees; `None` if it is a percentage.
     fn hue(&self, at: usize) -> Option<f64> {
         match self.given.get(at)? {
-            Part::Number(degrees) | Part::Angle(degrees) => Some(degrees.rem_euclid(360.0)),
-            Part::Percent(_) => None,
-            Part::None => Some(0.0),
+            ColorPart::Number(degrees) | ColorPart::Angle(degrees) => Some(degrees.rem_euclid(360.0)),
+            ColorPart::Percent(_) => None,
+            ColorPart::None => Some(0.0),
         }
     }
 
     fn has_angles_only_at(&self, hue: Option<usize>) -> Option<()> {
-        let is_angle = |(at, part): (usize, &Part)| matches!(part, Part::Angle(_)) && Some(at) != hue;
+        let is_angle = |(at, part): (usize, &ColorPart)| matches!(part, ColorPart::Angle(_)) && Some(at) != hue;
         (!self.given.iter().enumerate().any(is_angle)).then_some(())
     }
 
@@ -157,8 +157,8 @@ impl Parts {
     }
 
     /// Tells whether it is well formed: with commas its parts are never missing, and as asked.
-    fn is_legacy_of(&self, is_asked: impl Fn([Part; 3]) -> bool) -> Option<()> {
-        (!self.is_legacy || (!self.given.contains(&Part::None) && is_asked(self.given))).then_some(())
+    fn is_legacy_of(&self, is_asked: impl Fn([ColorPart; 3]) -> bool) -> Option<()> {
+        (!self.is_legacy || (!self.given.contains(&ColorPart::None) && is_asked(self.given))).then_some(())
     }
 }
 

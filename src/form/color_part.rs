@@ -5,7 +5,7 @@ use cssparser::{ParseError, Parser, Token, match_ignore_ascii_case};
 
 /// A part.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Part {
+pub(super) enum ColorPart {
     Number(f64),
     /// From 0 to 1.
     Percent(f64),
@@ -17,7 +17,7 @@ pub(super) enum Part {
 /// How deep calculations may be nested.
 const MAX_DEPTH: u32 = 64;
 
-impl Part {
+impl ColorPart {
     /// Reads a part, and notes whether it is calculated.
     pub fn read(inside: &mut Parser<'_>, is_calculated: &mut bool) -> Result<Self, ()> {
         let token = inside.next().map_err(drop)?.clone();
@@ -95,7 +95,7 @@ fn finite(value: f32) -> f64 {
 }
 
 /// Calculates a function, whose name was read.
-fn function(name: &str, inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
+fn function(name: &str, inside: &mut Parser<'_>, depth: u32) -> Result<ColorPart, ()> {
     match_ignore_ascii_case! { name,
         "calc" | "-webkit-calc" => in_brackets(inside, depth, sum),
         "min" => in_brackets(inside, depth, |inside, depth| extreme(inside, depth, f64::min)),
@@ -109,8 +109,8 @@ fn function(name: &str, inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()>
 fn in_brackets(
     inside: &mut Parser<'_>,
     depth: u32,
-    calculate: impl FnOnce(&mut Parser<'_>, u32) -> Result<Part, ()>,
-) -> Result<Part, ()> {
+    calculate: impl FnOnce(&mut Parser<'_>, u32) -> Result<ColorPart, ()>,
+) -> Result<ColorPart, ()> {
     let depth = depth.checked_sub(1).ok_or(())?;
     let calculated = inside.parse_nested_block(|inside| {
         let part = calculate(inside, depth).ok();
@@ -120,7 +120,7 @@ fn in_brackets(
 }
 
 /// A sum; around its signs there is white space.
-fn sum(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
+fn sum(inside: &mut Parser<'_>, depth: u32) -> Result<ColorPart, ()> {
     let mut total = product(inside, depth)?;
     loop {
         let before = inside.state();
@@ -148,7 +148,7 @@ fn is_blank(inside: &mut Parser<'_>) -> bool {
 }
 
 /// A product; one of two factors is a number, and what is divided by is one.
-fn product(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
+fn product(inside: &mut Parser<'_>, depth: u32) -> Result<ColorPart, ()> {
     let mut total = factor(inside, depth)?;
     loop {
         let before = inside.state();
@@ -161,20 +161,20 @@ fn product(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
             }
         };
         total = match (total, factor(inside, depth)?) {
-            (part, Part::Number(by)) if divides => part.map(|number| number / by),
-            (part, Part::Number(by)) => part.map(|number| number * by),
-            (Part::Number(by), part) if !divides => part.map(|number| number * by),
+            (part, ColorPart::Number(by)) if divides => part.map(|number| number / by),
+            (part, ColorPart::Number(by)) => part.map(|number| number * by),
+            (ColorPart::Number(by), part) if !divides => part.map(|number| number * by),
             _ => return Err(()),
         };
     }
 }
 
-fn factor(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
+fn factor(inside: &mut Parser<'_>, depth: u32) -> Result<ColorPart, ()> {
     let token = inside.next().map_err(drop)?.clone();
     match &token {
         Token::ParenthesisBlock => in_brackets(inside, depth, sum),
         Token::Function(name) => function(name, inside, depth),
-        Token::Ident(word) => Ok(Part::Number(match_ignore_ascii_case! { word,
+        Token::Ident(word) => Ok(ColorPart::Number(match_ignore_ascii_case! { word,
             "pi" => std::f64::consts::PI,
             "e" => std::f64::consts::E,
             "infinity" => f64::INFINITY,
@@ -182,12 +182,12 @@ fn factor(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
             "nan" => f64::NAN,
             _ => return Err(()),
         })),
-        token => Part::plain(token),
+        token => ColorPart::plain(token),
     }
 }
 
 /// The least or the largest of several; Chromium takes no percentages here.
-fn extreme(inside: &mut Parser<'_>, depth: u32, of_two: impl Fn(f64, f64) -> f64) -> Result<Part, ()> {
+fn extreme(inside: &mut Parser<'_>, depth: u32, of_two: impl Fn(f64, f64) -> f64) -> Result<ColorPart, ()> {
     let mut extreme = sum(inside, depth)?;
     while !inside.is_exhausted() {
         inside.expect_comma().map_err(drop)?;
@@ -197,7 +197,7 @@ fn extreme(inside: &mut Parser<'_>, depth: u32, of_two: impl Fn(f64, f64) -> f64
 }
 
 /// A part between two others, of which each may be missing, and the first holds where they contradict each other.
-fn clamp(inside: &mut Parser<'_>, depth: u32) -> Result<Part, ()> {
+fn clamp(inside: &mut Parser<'_>, depth: u32) -> Result<ColorPart, ()> {
     let bound =
         |inside: &mut Parser<'_>| match inside.try_parse(|inside| inside.expect_ident_matching("none").map_err(drop)) {
             Ok(()) => Ok(None),

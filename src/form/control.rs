@@ -3,7 +3,7 @@
 
 use super::{
     file::FormFile,
-    value::{Bounds, TextType},
+    value::{TextType, ValueRange},
 };
 use crate::extract::walk::NodeId;
 
@@ -72,7 +72,7 @@ pub(super) struct SubmitterOverrides {
 pub(super) enum ControlKind {
     Text {
         of: TextType,
-        bounds: Bounds,
+        bounds: ValueRange,
         is_hidden: bool,
     },
     Textarea {
@@ -86,7 +86,7 @@ pub(super) enum ControlKind {
         is_checked: bool,
     },
     Select {
-        options: Vec<Choice>,
+        options: Vec<SelectOption>,
         is_multiple: bool,
     },
     File {
@@ -101,7 +101,7 @@ pub(super) enum ControlKind {
 
 /// An `<option>`.
 #[derive(Clone, Debug)]
-pub(super) struct Choice {
+pub(super) struct SelectOption {
     pub value: String,
     pub text: String,
     pub is_selected: bool,
@@ -162,7 +162,7 @@ impl FormControl {
     }
 }
 
-impl Choice {
+impl SelectOption {
     /// Tells whether `value` refers to this option, and it can be chosen.
     fn is(&self, value: &str) -> bool {
         !self.is_disabled && (self.value == value || self.text == value)

@@ -3,7 +3,7 @@
 use encoding_rs::Encoding;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::entry::{FormEntry, Value};
+use super::entry::{EntryValue, FormEntry};
 
 /// Writes entries as `application/x-www-form-urlencoded` (URL §5.2). Of a file only the name is written.
 pub(super) fn urlencoded(entries: &[FormEntry], encoding: &'static Encoding) -> String {
@@ -61,11 +61,11 @@ fn part(entry: &FormEntry, encoding: &'static Encoding) -> Vec<u8> {
     let mut part = b"\r\nContent-Disposition: form-data; name=\"".to_vec();
     part.extend(encode(&quoted(&crlf(&entry.name))));
     match &entry.value {
-        Value::Text(text) => {
+        EntryValue::Text(text) => {
             part.extend_from_slice(b"\"\r\n\r\n");
             part.extend(encode(&crlf(text)));
         }
-        Value::File(file) => {
+        EntryValue::File(file) => {
             part.extend_from_slice(b"\"; filename=\"");
             part.extend(encode(&quoted(file.name())));
             part.extend_from_slice(b"\"\r\nContent-Type: ");
@@ -120,7 +120,7 @@ mod tests {
     use crate::form::FormFile;
 
     fn text(name: &str, value: &str) -> FormEntry {
-        FormEntry { name: name.into(), value: Value::Text(value.into()) }
+        FormEntry { name: name.into(), value: EntryValue::Text(value.into()) }
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_a_multipart_header() {
         let file =
-            FormEntry { name: "f".into(), value: Value::File(FormFile::new("a\"\r\nx: y", "text/plain", "body")) };
+            FormEntry { name: "f".into(), value: EntryValue::File(FormFile::new("a\"\r\nx: y", "text/plain", "body")) };
         let (boundary, body) = multipart(&[text("n\"\nm", "1\n2"), file], UTF_8);
         let expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"n%22%0D%0Am\"\r\n\r\n1\r\n2\r\n\

@@ -12,17 +12,17 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct FormEntry {
     pub name: String,
-    pub value: Value,
+    pub value: EntryValue,
 }
 
 /// The value of an entry.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(super) enum EntryValue {
     Text(String),
     File(FormFile),
 }
 
-impl Value {
+impl EntryValue {
     /// Returns the text, or the name of the file, which is all that other encodings than multipart send.
     pub fn as_text(&self) -> &str {
         match self {
@@ -60,12 +60,12 @@ pub(super) fn entry_list(
 /// Adds the entries of one control; `point` is given for the button that submits the form.
 fn add(control: &FormControl, point: Option<(u32, u32)>, encoding: &'static Encoding, entries: &mut Vec<FormEntry>) {
     let name = &control.name;
-    let mut push = |name: &str, value: Value| entries.push(FormEntry { name: name.to_owned(), value });
+    let mut push = |name: &str, value: EntryValue| entries.push(FormEntry { name: name.to_owned(), value });
     if let ControlKind::Image = control.kind {
         let Some((x, y)) = point else { return };
         let prefix = if name.is_empty() { String::new() } else { format!("{name}.") };
-        push(&format!("{prefix}x"), Value::Text(x.to_string()));
-        push(&format!("{prefix}y"), Value::Text(y.to_string()));
+        push(&format!("{prefix}x"), EntryValue::Text(x.to_string()));
+        push(&format!("{prefix}y"), EntryValue::Text(y.to_string()));
         return;
     }
     if name.is_empty() {
@@ -75,36 +75,38 @@ fn add(control: &FormControl, point: Option<(u32, u32)>, encoding: &'static Enco
         ControlKind::Image | ControlKind::OtherButton => {}
         ControlKind::Submit => {
             if point.is_some() {
-                push(name, Value::Text(control.value.clone()));
+                push(name, EntryValue::Text(control.value.clone()));
             }
         }
         ControlKind::Checkbox { is_checked } | ControlKind::Radio { is_checked } => {
             if *is_checked {
-                push(name, Value::Text(control.value.clone()));
+                push(name, EntryValue::Text(control.value.clone()));
             }
         }
         ControlKind::Select { options, .. } => {
             for option in options.iter().filter(|option| option.is_selected && !option.is_disabled) {
-                push(name, Value::Text(option.value.clone()));
+                push(name, EntryValue::Text(option.value.clone()));
             }
         }
         ControlKind::File { files, .. } => {
             if files.is_empty() {
-                push(name, Value::File(FormFile::none()));
+                push(name, EntryValue::File(FormFile::none()));
             }
             for file in files {
-                push(name, Value::File(file.clone()));
+                push(name, EntryValue::File(file.clone()));
             }
         }
         ControlKind::Text { is_hidden: true, .. } if name.eq_ignore_ascii_case("_charset_") => {
-            push(name, Value::Text(encoding.name().to_owned()));
+            push(name, EntryValue::Text(encoding.name().to_owned()));
         }
-        ControlKind::Textarea { wraps_at: Some(columns) } => push(name, Value::Text(wrapped(&control.value, *columns))),
+        ControlKind::Textarea { wraps_at: Some(columns) } => {
+            push(name, EntryValue::Text(wrapped(&control.value, *columns)));
+        }
         ControlKind::Text { .. } | ControlKind::Textarea { wraps_at: None } => {
-            push(name, Value::Text(control.value.clone()));
+            push(name, EntryValue::Text(control.value.clone()));
         }
     }
     if let Some(direction) = &control.direction {
-        push(&direction.name, Value::Text(direction.of.of(&control.value).to_owned()));
+        push(&direction.name, EntryValue::Text(direction.of.of(&control.value).to_owned()));
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Form,
     control::{ControlKind, FormControl},
-    entry::{FormEntry, Value},
+    entry::{EntryValue, FormEntry},
     error::FormError,
     file::FormFile,
     lines::with_line_feeds,
@@ -132,7 +132,7 @@ impl Form<'_> {
     /// Adds a name and a value after those of the controls, as a script would.
     #[must_use]
     pub fn add(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.added.push(FormEntry { name: name.into(), value: Value::Text(value.into()) });
+        self.added.push(FormEntry { name: name.into(), value: EntryValue::Text(value.into()) });
         self
     }
 

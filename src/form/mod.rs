@@ -66,7 +66,7 @@ pub struct Form<'a> {
     element: ElementRef<'a>,
     controls: Vec<FormControl>,
     left_out: usize,
-    submitter: Chosen,
+    submitter: ChosenSubmitter,
     /// Entries that were added, sent after those of the controls.
     added: Vec<FormEntry>,
 }
@@ -83,7 +83,7 @@ impl fmt::Debug for Form<'_> {
 
 /// What submits a form.
 #[derive(Clone, Copy, Debug)]
-enum Chosen {
+enum ChosenSubmitter {
     /// Its first enabled submit button, if there is one.
     First,
     Button(Submitter),
@@ -104,7 +104,7 @@ impl Response {
         let form =
             form.ok_or_else(|| FormError::NoForm { css: css.to_owned(), element: element.value().name().to_owned() })?;
         let (controls, left_out) = controls_of(form, self.document());
-        Ok(Form { page: self, element: form, controls, left_out, submitter: Chosen::First, added: Vec::new() })
+        Ok(Form { page: self, element: form, controls, left_out, submitter: ChosenSubmitter::First, added: Vec::new() })
     }
 }
 

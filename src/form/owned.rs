@@ -3,13 +3,13 @@
 use scraper::ElementRef;
 
 use super::{
-    control::{Choice, ControlKind, Dir, Direction, FormControl, SubmitterOverrides},
+    control::{ControlKind, Dir, Direction, FormControl, SelectOption, SubmitterOverrides},
     lines::with_line_feeds,
-    value::{Bounds, TextType},
+    value::{TextType, ValueRange},
 };
 use crate::extract::{
     Document,
-    walk::{NodeId, Step, TreeNode, Walk},
+    walk::{NodeId, TreeNode, TreeStep, Walk},
 };
 
 /// The most controls of one form. Large forms, such as tables in an administration, have some thousands.
@@ -18,11 +18,11 @@ pub const MAX_CONTROLS: usize = 10_000;
 /// Reads the controls that `form` owns, in order; returns also how many were left out.
 pub(super) fn controls_of(form: ElementRef<'_>, page: &Document) -> (Vec<FormControl>, usize) {
     let root = form.ancestors().last().unwrap_or(*form);
-    let mut reader = Reader::new(form, root, page);
+    let mut reader = FormReader::new(form, root, page);
     for step in Walk::over(root) {
         match step {
-            Step::Open(node) => reader.open(node),
-            Step::Close(node) => reader.close(node),
+            TreeStep::Open(node) => reader.open(node),
+            TreeStep::Close(node) => reader.close(node),
         }
     }
     let mut controls = reader.controls;
@@ -31,7 +31,7 @@ pub(super) fn controls_of(form: ElementRef<'_>, page: &Document) -> (Vec<FormCon
 }
 
 /// Walks the tree and keeps the context of the current position.
-struct Reader<'a> {
+struct FormReader<'a> {
     form: ElementRef<'a>,
     page: &'a Document,
     /// The form's id, if the id refers to this form on the page.
@@ -60,7 +60,7 @@ struct OpenSelect {
     disabling: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FormReader<'a> {
     fn new(form: ElementRef<'a>, root: TreeNode<'a>, page: &'a Document) -> Self {
         let id = form.attr("id").filter(|id| !id.is_empty());
         let first = id.and_then(|id| {
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         let is_multiple = element.attr("multiple").is_some();
         let is_checked = element.attr("checked").is_some();
         if let Some(of) = TextType::of(&kind, is_multiple) {
-            let bounds = Bounds::of(["min", "max", "step", "value"].map(|name| element.attr(name)));
+            let bounds = ValueRange::of(["min", "max", "step", "value"].map(|name| element.attr(name)));
             let value = of.sanitized(value.unwrap_or_default(), bounds);
             self.push(element, ControlKind::Text { of, bounds, is_hidden: of == TextType::Hidden }, value);
             return;
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         let Some(control) = select.at.and_then(|at| self.controls.get_mut(at)) else { return };
         let ControlKind::Select { options, .. } = &mut control.kind else { return };
         let text = text_of_option(element).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        options.push(Choice {
+        options.push(SelectOption {
             value: element.attr("value").map_or_else(|| text.clone(), str::to_owned),
             text: element.attr("label").map_or(text, str::to_owned),
             is_selected: element.attr("selected").is_some(),
@@ -287,7 +287,7 @@ fn text_of_option(option: ElementRef<'_>) -> String {
     let mut text = String::new();
     let mut walk = Walk::over(*option);
     while let Some(step) = walk.next() {
-        let Step::Open(node) = step else { continue };
+        let TreeStep::Open(node) = step else { continue };
         if let Some(piece) = node.value().as_text() {
             text.push_str(piece);
         } else if node.value().as_element().is_some_and(|inside| inside.name() == "script") {

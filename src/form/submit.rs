@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::{
-    Chosen, Form,
+    ChosenSubmitter, Form,
     control::{FormControl, SubmitterOverrides},
     encode,
     entry::{Submitter, entry_list},
@@ -42,14 +42,14 @@ impl Form<'_> {
         let is_it =
             |control: &FormControl| control.is_submit() && !control.is_disabled && matching.contains(&control.node);
         let at = self.controls.iter().position(is_it).ok_or_else(|| FormError::NoButton { css: css.to_owned() })?;
-        self.submitter = Chosen::Button(Submitter { at, point: (x, y) });
+        self.submitter = ChosenSubmitter::Button(Submitter { at, point: (x, y) });
         Ok(self)
     }
 
     /// Submits the form without a button, like a script's `form.submit()`.
     #[must_use]
     pub fn without_button(mut self) -> Self {
-        self.submitter = Chosen::Script;
+        self.submitter = ChosenSubmitter::Script;
         self
     }
 
@@ -96,9 +96,9 @@ impl Form<'_> {
     fn submitter(&self) -> Option<Submitter> {
         let is_usable = |control: &FormControl| control.is_submit() && !control.is_disabled;
         match self.submitter {
-            Chosen::Button(button) => Some(button),
-            Chosen::Script => None,
-            Chosen::First => {
+            ChosenSubmitter::Button(button) => Some(button),
+            ChosenSubmitter::Script => None,
+            ChosenSubmitter::First => {
                 let at = self.controls.iter().position(is_usable)?;
                 Some(Submitter { at, point: (0, 0) })
             }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::growth::{Input, assert_linear};
+use crate::growth::{HostileInput, assert_linear};
 
 fn page(html: &str) -> Response {
     Response::html("https://e.org/login?a=1#top", html.to_owned())
@@ -178,7 +178,7 @@ fn more_controls_than_are_read_are_counted() {
 
 #[test]
 fn hostile_forms_take_linear_time() {
-    let forms: [Input; 7] = [
+    let forms: [HostileInput; 7] = [
         |size| format!("<form>{}", "<div>".repeat(2 * size)),
         |size| format!("<form>{}", "<fieldset disabled><legend>".repeat(2 * size)),
         |size| format!("<form><fieldset disabled>{}", "<legend></legend>".repeat(size)),

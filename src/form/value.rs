@@ -25,7 +25,7 @@ pub(super) enum TextType {
 
 /// The bounds of an `<input type=range>`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct ValueRange {
     pub min: f64,
     pub max: f64,
     /// `None` for `step=any`.
@@ -34,7 +34,7 @@ pub(super) struct Bounds {
     pub base: f64,
 }
 
-impl Bounds {
+impl ValueRange {
     /// Reads the attributes `min`, `max`, `step` and `value`.
     pub fn of([min, max, step, value]: [Option<&str>; 4]) -> Self {
         let number = |text: Option<&str>| text.filter(|text| is_number(text)).and_then(|text| text.parse().ok());
@@ -106,7 +106,7 @@ impl TextType {
     }
 
     /// Returns the value after setting `text`; empty if the type does not accept it.
-    pub fn sanitized(self, text: &str, bounds: Bounds) -> String {
+    pub fn sanitized(self, text: &str, bounds: ValueRange) -> String {
         let only_if = |is_valid: bool| if is_valid { text.to_owned() } else { String::new() };
         match self {
             Self::Hidden => text.to_owned(),
@@ -150,7 +150,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Limits a number to the bounds and rounds it to a step; if it is not a number, returns the middle.
-fn range(text: &str, Bounds { min, max, step, base }: Bounds) -> String {
+fn range(text: &str, ValueRange { min, max, step, base }: ValueRange) -> String {
     let middle = if max < min { min } else { min + (max - min) / 2.0 };
     let number = if is_number(text) { text.parse().unwrap_or(middle) } else { middle };
     let mut value: f64 = if max < min { min } else { number.clamp(min, max) };
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     fn sanitized(kind: &str, text: &str) -> String {
-        TextType::of(kind, false).unwrap().sanitized(text, Bounds::of([None; 4]))
+        TextType::of(kind, false).unwrap().sanitized(text, ValueRange::of([None; 4]))
     }
 
     #[test]
@@ -289,12 +289,12 @@ mod tests {
         ] {
             assert_eq!(sanitized(kind, text), expected, "{kind} {text:?}");
         }
-        assert_eq!(TextType::of("email", true).unwrap().sanitized(" a , b ", Bounds::of([None; 4])), "a,b");
+        assert_eq!(TextType::of("email", true).unwrap().sanitized(" a , b ", ValueRange::of([None; 4])), "a,b");
     }
 
     #[test]
     fn a_range_is_within_its_bounds_and_on_a_step() {
-        let range = |min, max, step, text| range(text, Bounds::of([min, max, step, None]));
+        let range = |min, max, step, text| range(text, ValueRange::of([min, max, step, None]));
         assert_eq!(range(None, None, None, ""), "50");
         assert_eq!(range(None, None, None, "1e3"), "100");
         assert_eq!(range(None, None, None, "-1"), "0");
@@ -303,7 +303,11 @@ mod tests {
         assert_eq!(range(Some("1"), Some("10"), Some("4"), "10"), "9");
         assert_eq!(range(Some("10"), Some("1"), None, "5"), "10", "bounds that exclude each other leave the lower one");
         assert_eq!(range(Some("0"), Some("1"), Some("0.25"), "0.3"), "0.25");
-        assert_eq!(super::range("7.5", Bounds::of([None, None, None, Some("7.5")])), "7.5", "steps begin at the value");
+        assert_eq!(
+            super::range("7.5", ValueRange::of([None, None, None, Some("7.5")])),
+            "7.5",
+            "steps begin at the value"
+        );
     }
 
     proptest! {

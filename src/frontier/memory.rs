@@ -28,12 +28,12 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct MemoryFrontier {
-    queues: DomainMap<Queue>,
+    queues: DomainMap<DomainRequests>,
     seen: SeenSet,
     recrawl: Recrawl,
     /// The start of the seen-set's seconds.
     began: Instant,
-    leases: HashMap<LeaseId, Loan>,
+    leases: HashMap<LeaseId, MemoryLoan>,
     queued: u64,
     /// The size of all waiting requests.
     queued_bytes: u64,
@@ -44,70 +44,70 @@ pub struct MemoryFrontier {
 /// The requests of a domain. In a crawl of many domains, most have one known page. It is kept here without a heap,
 /// which would double the memory and add a cache miss to each lease.
 #[derive(Debug, Default)]
-struct Queue {
+struct DomainRequests {
     /// The first of those that wait; `None` if there is none.
-    first: Option<Entry>,
-    others: Option<Box<Others>>,
+    first: Option<QueuedEntry>,
+    others: Option<Box<FurtherRequests>>,
 }
 
 /// The requests of a domain besides the first. One of the heaps at least is not empty.
 #[derive(Debug, Default)]
-struct Others {
-    waiting: BinaryHeap<Entry>,
-    delayed: BinaryHeap<Reverse<Delayed>>,
+struct FurtherRequests {
+    waiting: BinaryHeap<QueuedEntry>,
+    delayed: BinaryHeap<Reverse<DelayedEntry>>,
 }
 
 /// Ordered by rank, then by age.
 #[derive(Debug)]
-struct Entry {
+struct QueuedEntry {
     rank: i32,
     attempts: u32,
     age: u64,
-    request: Kept,
+    request: KeptRequest,
 }
 
 /// A request while it waits.
 #[derive(Debug)]
-enum Kept {
+enum KeptRequest {
     Plain(Box<Plain>),
     Whole(Arc<Request>),
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Delayed {
+struct DelayedEntry {
     until: Instant,
-    entry: Entry,
+    entry: QueuedEntry,
 }
 
 #[derive(Debug)]
-struct Loan {
+struct MemoryLoan {
     domain: Domain,
     age: u64,
     attempt: u32,
     request: Arc<Request>,
 }
 
-impl Ord for Entry {
+impl Ord for QueuedEntry {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank.cmp(&other.rank).then(other.age.cmp(&self.age))
     }
 }
 
-impl PartialOrd for Entry {
+impl PartialOrd for QueuedEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for QueuedEntry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Entry {}
+impl Eq for QueuedEntry {}
 
-impl Kept {
+impl KeptRequest {
     /// Keeps a request of this domain.
     fn of(request: Request, domain: &Domain) -> Self {
         match Plain::of(request, domain) {
@@ -153,8 +153,8 @@ impl Kept {
     }
 }
 
-impl Queue {
-    fn push(&mut self, mut entry: Entry) {
+impl DomainRequests {
+    fn push(&mut self, mut entry: QueuedEntry) {
         match &mut self.first {
             None => self.first = Some(entry),
             Some(first) => {
@@ -166,12 +166,12 @@ impl Queue {
         }
     }
 
-    fn push_delayed(&mut self, until: Instant, entry: Entry) {
-        self.others.get_or_insert_default().delayed.push(Reverse(Delayed { until, entry }));
+    fn push_delayed(&mut self, until: Instant, entry: QueuedEntry) {
+        self.others.get_or_insert_default().delayed.push(Reverse(DelayedEntry { until, entry }));
     }
 
     /// Takes the first of those that wait.
-    fn pop(&mut self) -> Option<Entry> {
+    fn pop(&mut self) -> Option<QueuedEntry> {
         let first = self.first.take()?;
         if let Some(others) = &mut self.others {
             self.first = others.waiting.pop();
@@ -181,7 +181,7 @@ impl Queue {
     }
 
     /// Takes the one whose delay ends first.
-    fn pop_delayed(&mut self) -> Option<Entry> {
+    fn pop_delayed(&mut self) -> Option<QueuedEntry> {
         let Reverse(delayed) = self.others.as_mut()?.delayed.pop()?;
         self.others.take_if(|others| others.is_empty());
         Some(delayed.entry)
@@ -210,16 +210,16 @@ impl Queue {
             + self.others.as_ref().map_or(0, |others| others.waiting.len() + others.delayed.len())
     }
 
-    fn waiting(&self) -> impl Iterator<Item = &Entry> {
+    fn waiting(&self) -> impl Iterator<Item = &QueuedEntry> {
         self.first.iter().chain(self.others.iter().flat_map(|others| &others.waiting))
     }
 
-    fn delayed(&self) -> impl Iterator<Item = &Delayed> {
+    fn delayed(&self) -> impl Iterator<Item = &DelayedEntry> {
         self.others.iter().flat_map(|others| &others.delayed).map(|Reverse(delayed)| delayed)
     }
 }
 
-impl Others {
+impl FurtherRequests {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.delayed.is_empty()
     }
@@ -249,10 +249,10 @@ impl MemoryFrontier {
         self.next
     }
 
-    fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
+    fn take_back(&mut self, loan: MemoryLoan, not_before: Option<Instant>, attempted: bool) -> Domain {
         let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
-        let Loan { domain, age, request, .. } = loan;
-        let entry = Entry { rank: request.rank(), attempts, age, request: Kept::Whole(request) };
+        let MemoryLoan { domain, age, request, .. } = loan;
+        let entry = QueuedEntry { rank: request.rank(), attempts, age, request: KeptRequest::Whole(request) };
         self.queued_bytes += entry.request.size();
         let (_, _, queue) = self.queues.get_or_default(&domain);
         match not_before {
@@ -274,9 +274,9 @@ impl Frontier for MemoryFrontier {
         }
         let age = self.number();
         let (_, domain, queue) = self.queues.get_or_default(domain);
-        let kept = Kept::of(request, domain);
+        let kept = KeptRequest::of(request, domain);
         self.queued_bytes += kept.size();
-        queue.push(Entry { rank: kept.rank(), attempts: 0, age, request: kept });
+        queue.push(QueuedEntry { rank: kept.rank(), attempts: 0, age, request: kept });
         self.queued += 1;
         Offered::Queued
     }
@@ -300,11 +300,11 @@ impl Frontier for MemoryFrontier {
             self.queues.remove(domain);
         }
         self.queued -= 1;
-        let Entry { age, attempts, request, .. } = entry;
+        let QueuedEntry { age, attempts, request, .. } = entry;
         self.queued_bytes -= request.size();
         let request = request.into_request(domain);
         let (id, attempt) = (LeaseId(self.number()), attempts + 1);
-        let loan = Loan { domain: domain.clone(), age, attempt, request: request.clone() };
+        let loan = MemoryLoan { domain: domain.clone(), age, attempt, request: request.clone() };
         self.leases.insert(id, loan);
         Next::Leased(Leased { id, request, attempt })
     }

@@ -9,6 +9,7 @@ pub(crate) mod admission;
 pub(crate) mod candidate;
 mod checkpoint;
 mod depths;
+mod domain_history;
 pub mod durable;
 pub mod known_depth;
 pub mod laws;

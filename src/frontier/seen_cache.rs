@@ -13,13 +13,13 @@ pub struct SeenCache(Box<[Set]>);
 /// The fingerprints of one line of a processor's cache, the one noted last first: reading four costs as much as one.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Set([Slot; WAYS]);
+struct Set([SeenSlot; WAYS]);
 
 /// One fingerprint, its first half XORed with its second. A reader may see halves of two different fingerprints while
 /// the slot is written. Such a pair matches a third fingerprint only if all 128 bits collide (R. Hyatt and T. Mann, "A
 /// lockless transposition-table implementation for parallel search", ICGA Journal 25, 2002).
 #[derive(Debug, Default)]
-struct Slot {
+struct SeenSlot {
     mixed: AtomicU64,
     second: AtomicU64,
 }
@@ -69,7 +69,7 @@ impl SeenCache {
     /// Tells whether a fingerprint is recorded.
     pub fn holds(&self, fingerprint: Fingerprint) -> bool {
         let (first, second) = fingerprint.halves();
-        let is_it = |slot: &Slot| slot.second.load(Relaxed) == second && slot.mixed.load(Relaxed) == first ^ second;
+        let is_it = |slot: &SeenSlot| slot.second.load(Relaxed) == second && slot.mixed.load(Relaxed) == first ^ second;
         self.set(first).is_some_and(|Set(slots)| slots.iter().any(is_it))
     }
 

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::CrawlHandle;
 use crate::{
-    engine::{Change, Hold},
+    engine::{Hold, SettingChange},
     error::Result,
     rate::Rate,
 };
@@ -91,7 +91,7 @@ impl DomainHandle {
     /// The crawl has ended, no domain can have the name, the rate's window is longer than a day, or more than 10,000
     /// domains have settings of their own.
     pub async fn set_rate(&self, rate: Rate) -> Result<()> {
-        self.crawl.change(Change::Rate(Some(self.pattern.clone()), rate)).await
+        self.crawl.change(SettingChange::Rate(Some(self.pattern.clone()), rate)).await
     }
 
     /// Changes the least time between two starts there.
@@ -99,7 +99,7 @@ impl DomainHandle {
     /// # Errors
     /// As [`DomainHandle::set_rate`].
     pub async fn set_spacing(&self, spacing: Duration) -> Result<()> {
-        self.crawl.change(Change::Spacing(Some(self.pattern.clone()), spacing)).await
+        self.crawl.change(SettingChange::Spacing(Some(self.pattern.clone()), spacing)).await
     }
 
     /// Changes the most requests in flight at each such domain; 0 is read as 1.
@@ -108,10 +108,10 @@ impl DomainHandle {
     /// As [`DomainHandle::set_rate`].
     pub async fn set_per_domain(&self, in_flight: u32) -> Result<()> {
         let in_flight = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
-        self.crawl.change(Change::PerDomain(Some(self.pattern.clone()), in_flight)).await
+        self.crawl.change(SettingChange::PerDomain(Some(self.pattern.clone()), in_flight)).await
     }
 
     async fn hold(&self, hold: Option<Hold>) -> Result<()> {
-        self.crawl.change(Change::Hold(self.pattern.clone(), hold)).await
+        self.crawl.change(SettingChange::Hold(self.pattern.clone(), hold)).await
     }
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::CrawlHandle;
 use crate::{
-    engine::{Change, GetScope, Tune},
+    engine::{GetScope, SettingChange, Tune},
     error::Result,
     rate::Rate,
     scope::Scope,
@@ -38,7 +38,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended, or the rate's window is longer than a day.
     pub async fn set_rate(&self, rate: Rate) -> Result<()> {
-        self.change(Change::Rate(None, rate)).await
+        self.change(SettingChange::Rate(None, rate)).await
     }
 
     /// Changes the least time between two starts at domains without settings of their own: see
@@ -47,7 +47,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended, or the spacing is longer than a day.
     pub async fn set_spacing(&self, spacing: Duration) -> Result<()> {
-        self.change(Change::Spacing(None, spacing)).await
+        self.change(SettingChange::Spacing(None, spacing)).await
     }
 
     /// Changes the most requests in flight at each domain without settings of its own; 0 is read as 1. Those in flight
@@ -56,7 +56,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended.
     pub async fn set_per_domain(&self, in_flight: u32) -> Result<()> {
-        self.change(Change::PerDomain(None, at_least_one(in_flight))).await
+        self.change(SettingChange::PerDomain(None, at_least_one(in_flight))).await
     }
 
     /// Changes the most pages in flight in total; 0 is read as 1. Those in flight end as usual.
@@ -64,7 +64,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended.
     pub async fn set_concurrency(&self, in_flight: u32) -> Result<()> {
-        self.change(Change::Concurrency(at_least_one(in_flight))).await
+        self.change(SettingChange::Concurrency(at_least_one(in_flight))).await
     }
 
     /// Returns the scope in force.
@@ -84,10 +84,10 @@ impl CrawlHandle {
     /// The crawl has ended, the new scope canonicalizes URLs in another way, or it names what no URL can have.
     pub async fn set_scope(&self, scope: Scope) -> Result<()> {
         scope.check()?;
-        self.change(Change::Scope(scope.into())).await
+        self.change(SettingChange::Scope(scope.into())).await
     }
 
-    pub(super) async fn change(&self, change: Change) -> Result<()> {
+    pub(super) async fn change(&self, change: SettingChange) -> Result<()> {
         self.ask(Tune(change)).await?
     }
 }

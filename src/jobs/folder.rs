@@ -39,7 +39,7 @@ pub(super) struct JobsFolder {
 }
 
 /// What is in the folder of all jobs when it is opened.
-pub(super) struct Opened<P> {
+pub(super) struct OpenedJobs<P> {
     /// The records of the jobs.
     pub records: Vec<JobStatus<P>>,
     /// The folders of jobs that were not accepted before a kill, or were removed: they are to be deleted.
@@ -130,8 +130,8 @@ impl JobsFolder {
     ///
     /// # Errors
     /// A record cannot be read.
-    pub fn read<P: DeserializeOwned>(&mut self) -> Result<Opened<P>> {
-        let mut opened = Opened { records: Vec::new(), leftovers: Vec::new() };
+    pub fn read<P: DeserializeOwned>(&mut self) -> Result<OpenedJobs<P>> {
+        let mut opened = OpenedJobs { records: Vec::new(), leftovers: Vec::new() };
         let names_in = |path: &Path| names_in(path).map_err(|error| Error::file(path, error));
         for tenant in names_in(&self.tenants)?.iter().filter(|name| check_tenant(name).is_ok()) {
             let of_tenant = self.tenants.join(tenant);

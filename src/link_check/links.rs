@@ -1,4 +1,4 @@
-//! Links: on which pages a link is, until it is known whether it is fine. Knows no pages and no requests.
+//! CheckedLinks: on which pages a link is, until it is known whether it is fine. Knows no pages and no requests.
 
 use std::{
     collections::BTreeMap,
@@ -13,8 +13,8 @@ use super::BrokenLink;
 
 /// The links of a check, as many as there is memory for: of the others, the oldest are forgotten first, since a link
 /// that nobody follows is never known to be fine.
-pub(super) struct Links {
-    targets: HashMap<Arc<str>, Target>,
+pub(super) struct CheckedLinks {
+    targets: HashMap<Arc<str>, LinkTarget>,
     /// Those of the targets, in the order in which they were found.
     order: BTreeMap<u64, Arc<str>>,
     found: u64,
@@ -45,19 +45,19 @@ const NOTE: usize = 32;
 
 /// What is known of a URL.
 #[derive(Default)]
-struct Target {
+struct LinkTarget {
     number: u64,
     /// On which pages it is, until it has ended.
     pages: Vec<Arc<str>>,
     /// What redirects to it.
     redirected: Vec<Arc<str>>,
     /// How it has ended, if it has and is broken.
-    broken: Option<End>,
+    broken: Option<LinkEnd>,
 }
 
 /// How a URL has ended.
 #[derive(Clone)]
-pub(super) enum End {
+pub(super) enum LinkEnd {
     Fine,
     Broken {
         why: Arc<str>,
@@ -67,14 +67,14 @@ pub(super) enum End {
 }
 
 /// What became of a link that was found.
-pub(super) enum Found {
+pub(super) enum FoundLink {
     /// It is fine, or its page is noted until that is known.
     Noted,
     /// It is known to be broken.
     Broken(BrokenLink),
 }
 
-impl Links {
+impl CheckedLinks {
     /// Notes as many links of ordinary length, at the most.
     pub fn new(room: usize) -> Self {
         Self {
@@ -91,13 +91,13 @@ impl Links {
     }
 
     /// Notes a link on a page.
-    pub fn found(&mut self, url: &str, page: &str) -> Found {
+    pub fn found(&mut self, url: &str, page: &str) -> FoundLink {
         if self.is_fine(url) {
-            return Found::Noted;
+            return FoundLink::Noted;
         }
         let target = self.target(url);
         if let Some(end) = &target.broken {
-            return end.on(url, page).map_or(Found::Noted, Found::Broken);
+            return end.on(url, page).map_or(FoundLink::Noted, FoundLink::Broken);
         }
         // A page may have it twice.
         if target.pages.last().is_none_or(|last| **last != *page) {
@@ -105,13 +105,13 @@ impl Links {
             self.target(url).pages.push(note);
         }
         self.forget_oldest();
-        Found::Noted
+        FoundLink::Noted
     }
 
     /// Notes that a URL redirects to another. Returns its links, if that is known to be broken.
     pub fn leads_to(&mut self, url: &str, to: &str) -> Vec<BrokenLink> {
         if self.is_fine(to) {
-            return self.end(url, &End::Fine);
+            return self.end(url, &LinkEnd::Fine);
         }
         if let Some(end) = self.target(to).broken.clone() {
             return self.end(url, &end.by_way_of(to));
@@ -124,7 +124,7 @@ impl Links {
 
     /// Notes that a URL is broken. Returns its links, or the first page that had it if none is noted.
     pub fn broken(&mut self, url: &str, why: &str, first: Option<&str>) -> Vec<BrokenLink> {
-        let end = End::Broken { why: why.into(), leads_to: None };
+        let end = LinkEnd::Broken { why: why.into(), leads_to: None };
         let mut links = self.end(url, &end);
         if links.is_empty() {
             links.extend(end.on(url, first.unwrap_or_default()));
@@ -133,21 +133,22 @@ impl Links {
     }
 
     /// Notes how a URL and all that redirects to it have ended. Returns the links to them, if they are broken.
-    pub fn end(&mut self, url: &str, end: &End) -> Vec<BrokenLink> {
+    pub fn end(&mut self, url: &str, end: &LinkEnd) -> Vec<BrokenLink> {
         let (mut links, mut ended) = (Vec::new(), vec![(Arc::<str>::from(url), end.clone())]);
         while let Some((url, end)) = ended.pop() {
             let target = match &end {
-                End::Fine => {
+                LinkEnd::Fine => {
                     self.is_now_fine(&url);
                     self.remove(&url).unwrap_or_default()
                 }
-                End::Broken { .. } => {
+                LinkEnd::Broken { .. } => {
                     let target = self.target(&url);
-                    let known = Target { number: target.number, broken: Some(end.clone()), ..Target::default() };
+                    let known =
+                        LinkTarget { number: target.number, broken: Some(end.clone()), ..LinkTarget::default() };
                     replace(target, known)
                 }
             };
-            let Target { pages, redirected, .. } = target;
+            let LinkTarget { pages, redirected, .. } = target;
             pages.iter().chain(&redirected).for_each(|page| self.release(page));
             links.extend(pages.iter().filter_map(|page| end.on(&url, page)));
             ended.extend(redirected.into_iter().map(|from| (from, end.clone().by_way_of(&url))));
@@ -162,13 +163,13 @@ impl Links {
     }
 
     /// Returns what is known of a URL.
-    fn target(&mut self, url: &str) -> &mut Target {
+    fn target(&mut self, url: &str) -> &mut LinkTarget {
         if !self.targets.contains_key(url) {
             let key = Arc::<str>::from(url);
             self.found += 1;
             self.used += TARGET + url.len();
             self.order.insert(self.found, key.clone());
-            self.targets.insert(key, Target { number: self.found, ..Target::default() });
+            self.targets.insert(key, LinkTarget { number: self.found, ..LinkTarget::default() });
         }
         self.targets.entry_ref(url).or_default()
     }
@@ -213,7 +214,7 @@ impl Links {
     }
 
     /// Forgets what is known of a URL; its notes are not released yet.
-    fn remove(&mut self, url: &str) -> Option<Target> {
+    fn remove(&mut self, url: &str) -> Option<LinkTarget> {
         let target = self.targets.remove(url)?;
         self.order.remove(&target.number);
         self.used -= TARGET + url.len();
@@ -223,7 +224,7 @@ impl Links {
     fn forget_oldest(&mut self) {
         while self.used > self.most
             && let Some(oldest) = self.order.first_key_value().map(|(_, url)| url.clone())
-            && let Some(Target { pages, redirected, .. }) = self.remove(&oldest)
+            && let Some(LinkTarget { pages, redirected, .. }) = self.remove(&oldest)
         {
             self.forgotten += pages.len();
             pages.iter().chain(&redirected).for_each(|page| self.release(page));
@@ -231,7 +232,7 @@ impl Links {
     }
 }
 
-impl End {
+impl LinkEnd {
     /// Returns the link to a URL that ended so on a page, if it is broken.
     fn on(&self, url: &str, page: &str) -> Option<BrokenLink> {
         let Self::Broken { why, leads_to } = self else { return None };
@@ -252,8 +253,8 @@ impl End {
 mod tests {
     use super::*;
 
-    fn noted(links: &mut Links, url: &str, page: &str) -> bool {
-        matches!(links.found(url, page), Found::Noted)
+    fn noted(links: &mut CheckedLinks, url: &str, page: &str) -> bool {
+        matches!(links.found(url, page), FoundLink::Noted)
     }
 
     fn texts(links: &[BrokenLink]) -> Vec<String> {
@@ -264,24 +265,24 @@ mod tests {
 
     #[test]
     fn every_page_is_told_of_a_broken_link_by_way_of_redirects_and_in_any_order() {
-        let mut links = Links::new(100);
+        let mut links = CheckedLinks::new(100);
         assert!(noted(&mut links, "old", "p1") && noted(&mut links, "old", "p2") && noted(&mut links, "old", "p2"));
         assert!(links.leads_to("old", "older").is_empty());
         assert!(noted(&mut links, "gone", "p3") && links.leads_to("older", "gone").is_empty());
         let told = texts(&links.broken("gone", "404", Some("p3")));
         assert_eq!(told, ["p1: old → gone (404)", "p2: old → gone (404)", "p3: gone (404)"]);
-        let Found::Broken(late) = links.found("old", "p4") else { panic!() };
+        let FoundLink::Broken(late) = links.found("old", "p4") else { panic!() };
         assert_eq!(late.to_string(), "p4: old → gone (404)");
         assert!(noted(&mut links, "late", "p5"));
         assert_eq!(texts(&links.leads_to("late", "old")), ["p5: late → gone (404)"], "its end is known already");
-        assert!(noted(&mut links, "fine", "p1") && links.end("fine", &End::Fine).is_empty());
+        assert!(noted(&mut links, "fine", "p1") && links.end("fine", &LinkEnd::Fine).is_empty());
         assert!(noted(&mut links, "fine", "p2"));
         assert_eq!(texts(&links.broken("seed", "404", None)), [": seed (404)"]);
     }
 
     #[test]
     fn what_redirects_in_a_circle_ends() {
-        let mut links = Links::new(100);
+        let mut links = CheckedLinks::new(100);
         assert!(
             noted(&mut links, "a", "p") && links.leads_to("a", "b").is_empty() && links.leads_to("b", "a").is_empty()
         );
@@ -292,10 +293,10 @@ mod tests {
     /// What is fine once took a place for ever, and what nobody follows took two.
     #[test]
     fn what_is_fine_gives_its_room_back_and_of_the_others_the_oldest_are_forgotten() {
-        let mut links = Links::new(10);
+        let mut links = CheckedLinks::new(10);
         for n in 0..1_000 {
             assert!(noted(&mut links, &n.to_string(), "page"));
-            assert!(links.end(&n.to_string(), &End::Fine).is_empty());
+            assert!(links.end(&n.to_string(), &LinkEnd::Fine).is_empty());
         }
         assert_eq!((links.take_forgotten(), links.used), (0, 0));
         assert!(noted(&mut links, "999", "page") && links.targets.is_empty(), "it is known to be fine");
@@ -313,7 +314,7 @@ mod tests {
     fn long_urls_take_no_more_memory_than_short_ones() {
         let long = "x".repeat(2_000);
         for (url, page) in [("", ""), (&*long, ""), ("", &*long), (&*long, &*long)] {
-            let mut links = Links::new(1_000);
+            let mut links = CheckedLinks::new(1_000);
             for n in 0..20_000 {
                 noted(&mut links, &format!("{url}{n}"), &format!("{page}{}", n / 10));
                 links.leads_to(&format!("from{url}{n}"), &format!("{url}{n}"));
@@ -325,7 +326,7 @@ mod tests {
                 }
             }
             for url in links.targets.keys().cloned().collect::<Vec<_>>() {
-                links.end(&url, &End::Fine);
+                links.end(&url, &LinkEnd::Fine);
             }
             assert_eq!((links.used, links.pages.len(), links.order.len()), (0, 0, 0), "all is given back");
         }

@@ -11,7 +11,7 @@ use url::Url;
 
 use self::{
     hosts::Hosts,
-    links::{End, Found, Links},
+    links::{CheckedLinks, FoundLink, LinkEnd},
 };
 use crate::{
     error::Result,
@@ -59,7 +59,7 @@ use crate::{
 pub struct LinkChecker {
     seeds: Vec<Request>,
     hosts: Mutex<Hosts>,
-    links: Mutex<Links>,
+    links: Mutex<CheckedLinks>,
     /// By which rule URLs are requested.
     identity: Mutex<Arc<dyn Identity>>,
     /// Whether links to other hosts are asked for by HEAD.
@@ -100,7 +100,7 @@ impl LinkChecker {
         let seeds = seeds.into_iter().map(|seed| Request::parse(seed.as_ref())).collect::<Result<Vec<_>>>()?;
         let hosts = Hosts::of_seeds(seeds.iter().filter_map(|seed| seed.url.host_str()));
         let identity: Arc<dyn Identity> = Arc::new(CanonicalUrl::default());
-        let links = Links::new(1_000_000);
+        let links = CheckedLinks::new(1_000_000);
         let (hosts, links, identity) = (Mutex::new(hosts), Mutex::new(links), Mutex::new(identity));
         Ok(Self { seeds, hosts, links, identity, head_elsewhere: false })
     }
@@ -118,11 +118,11 @@ impl LinkChecker {
     /// and those with URLs that are longer than usual count as several.
     #[must_use]
     pub fn remember(mut self, links: usize) -> Self {
-        self.links = Mutex::new(Links::new(links));
+        self.links = Mutex::new(CheckedLinks::new(links));
         self
     }
 
-    fn links(&self) -> MutexGuard<'_, Links> {
+    fn links(&self) -> MutexGuard<'_, CheckedLinks> {
         locked(&self.links)
     }
 
@@ -177,12 +177,12 @@ impl Spider for LinkChecker {
         }
         let followed = self.followed(page);
         let mut links = self.links();
-        links.end(page.url().as_str(), &End::Fine);
+        links.end(page.url().as_str(), &LinkEnd::Fine);
         let Some(followed) = followed else { return Ok(parsed) };
         for link in page.links() {
             match links.found(&canonical(&*identity, link.url()), page.url().as_str()) {
-                Found::Noted => {}
-                Found::Broken(link) => parsed.push(link),
+                FoundLink::Noted => {}
+                FoundLink::Broken(link) => parsed.push(link),
             }
         }
         let forgotten = links.take_forgotten();
@@ -204,7 +204,7 @@ impl Spider for LinkChecker {
             Outcome::Disallowed
             | Outcome::Ignored { .. }
             | Outcome::Skipped { .. }
-            | Outcome::Fetch(FetchError::TooLarge(_)) => links.end(url, &End::Fine),
+            | Outcome::Fetch(FetchError::TooLarge(_)) => links.end(url, &LinkEnd::Fine),
             _ => links.broken(url, &outcome.to_string(), parent),
         })
     }

@@ -34,10 +34,10 @@ pub(crate) struct Gate {
     paused: Arc<Paused>,
     /// Removes the gate when its last tenant has left.
     registry: Arc<dyn GateRegistry>,
-    inside: Mutex<Inside>,
+    inside: Mutex<GateState>,
 }
 
-pub(super) struct Inside {
+pub(super) struct GateState {
     pub conduct: Conduct,
     /// Who to notify for each tenant; usually there is one.
     first: Option<(TenantId, Arc<dyn Released>)>,
@@ -83,7 +83,7 @@ impl Gate {
         registry: Arc<dyn GateRegistry>,
         conduct: Conduct,
     ) -> Arc<Self> {
-        let inside = Mutex::new(Inside { conduct, first: None, others: Vec::new() });
+        let inside = Mutex::new(GateState { conduct, first: None, others: Vec::new() });
         Arc::new(Self { domain, term, paused, registry, inside })
     }
 
@@ -131,7 +131,7 @@ impl Gate {
     }
 
     /// Locked only briefly: every request of the domain passes here.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, GateState> {
         // A panic under the lock cannot leave the conduct in a state that allows more than the law.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +143,7 @@ impl Gate {
     }
 }
 
-impl Inside {
+impl GateState {
     pub fn listener(&self, tenant: TenantId) -> Option<Arc<dyn Released>> {
         let all = self.first.iter().chain(&self.others);
         all.filter(|(known, _)| *known == tenant).map(|(_, released)| released.clone()).next()

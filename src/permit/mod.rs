@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use self::gate::Inside;
+use self::gate::GateState;
 pub(crate) use self::{
     gate::{Gate, GateRegistry, Released, Tenancy},
     paused::Paused,
@@ -69,14 +69,14 @@ use crate::{
 pub struct Permit {
     tenancy: Arc<Tenancy>,
     due: Instant,
-    state: State,
+    state: PermitState,
     is_last: bool,
     /// The place in flight that it takes of a shared capacity; free when the permit has ended.
     place: Option<Place>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum PermitState {
     Granted,
     /// The gate was passed, and the write is in progress.
     Writing,
@@ -86,7 +86,7 @@ enum State {
 impl Permit {
     /// Creates the permit of a planned request.
     fn granted(tenancy: Arc<Tenancy>, due: Instant, is_last: bool) -> Self {
-        Self { tenancy, due, state: State::Granted, is_last, place: None }
+        Self { tenancy, due, state: PermitState::Granted, is_last, place: None }
     }
 
     /// Keeps a place in flight until the permit has ended.
@@ -134,7 +134,7 @@ impl Permit {
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), Refusal> {
         // Also while the write waits for room in its socket, which may last.
         self.tenancy.gate.check_term(now)?;
-        if self.state == State::Writing {
+        if self.state == PermitState::Writing {
             // The gate was passed before; the socket was not writable then.
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Permit {
             return Err(Refusal::NotBefore(self.due));
         }
         self.lock().conduct.try_start(now)?;
-        self.state = State::Writing;
+        self.state = PermitState::Writing;
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Permit {
     pub(crate) fn wrote(&mut self, at: Instant) {
         let tenant = self.tenancy.tenant;
         self.lock().conduct.started(tenant, at, fastrand::f64());
-        self.state = State::Written;
+        self.state = PermitState::Written;
     }
 
     /// Tells whether starts are evenly spaced, so that a millisecond counts.
@@ -185,14 +185,14 @@ impl Permit {
     /// Prepares the permit for a second attempt at the same request, which passes the gate again: for the domain it is
     /// one more start.
     pub(crate) fn again(mut self) -> Self {
-        if self.state == State::Written {
+        if self.state == PermitState::Written {
             self.lock().conduct.restart();
-            self.state = State::Granted;
+            self.state = PermitState::Granted;
         }
         self
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.tenancy.gate.lock()
     }
 }
@@ -200,13 +200,13 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let now = clock::now();
-        if self.state == State::Writing {
+        if self.state == PermitState::Writing {
             // The write failed or was abandoned midway: bytes may have been sent, so it counts as a start.
             self.wrote(now);
         }
         let Tenancy { gate, tenant, released } = &*self.tenancy;
         let mut inside = gate.lock();
-        let next = inside.conduct.release(*tenant, now, self.state == State::Written);
+        let next = inside.conduct.release(*tenant, now, self.state == PermitState::Written);
         let next = next.and_then(|next| inside.listener(next));
         drop(inside);
         if let Some(next) = next {

@@ -33,10 +33,10 @@ use crate::{error::Error, feed::Batch};
 /// ```
 pub struct Batched<I> {
     batch: Batch,
-    call: Arc<Call<I>>,
+    call: Arc<BatchFn<I>>,
 }
 
-type Call<I> = dyn Fn(&[Arc<I>]) -> Result<(), PipelineError> + Send + Sync;
+type BatchFn<I> = dyn Fn(&[Arc<I>]) -> Result<(), PipelineError> + Send + Sync;
 
 impl<I> Batched<I> {
     /// Creates the pipeline.
@@ -63,7 +63,7 @@ impl<I> fmt::Debug for Batched<I> {
 
 impl<I: Send + Sync + 'static> Pipeline<I> for Batched<I> {
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
-        Ok(committing::start(start, Calls(self.call.clone()), self.batch))
+        Ok(committing::start(start, BatchCalls(self.call.clone()), self.batch))
     }
 
     fn max_unacknowledged(&self) -> usize {
@@ -71,9 +71,9 @@ impl<I: Send + Sync + 'static> Pipeline<I> for Batched<I> {
     }
 }
 
-struct Calls<I>(Arc<Call<I>>);
+struct BatchCalls<I>(Arc<BatchFn<I>>);
 
-impl<I: Send + Sync + 'static> Commits<I> for Calls<I> {
+impl<I: Send + Sync + 'static> Commits<I> for BatchCalls<I> {
     type Kept = Arc<I>;
 
     fn take(&mut self, scraped: Scraped<I>) -> Result<Arc<I>, PipelineError> {

@@ -59,21 +59,21 @@ where
     Running::start_batching(start, || actor)
 }
 
-type Reply = Result<(), PipelineError>;
+type CommitReply = Result<(), PipelineError>;
 
 struct Committing<I, C: Commits<I>> {
     commits: C,
     batch: Batch,
-    held: Vec<(C::Kept, Sender<Reply>)>,
+    held: Vec<(C::Kept, Sender<CommitReply>)>,
     /// Whether a commit is on its way.
     is_scheduled: bool,
     items: PhantomData<fn(I)>,
 }
 
 /// Commits what is held. It comes behind the items that have come meanwhile.
-struct Commit;
+struct CommitHeld;
 
-impl Message for Commit {
+impl Message for CommitHeld {
     type Result = ();
 }
 
@@ -110,7 +110,7 @@ impl<I: 'static, C: Commits<I>> Actor for Committing<I, C> {
 }
 
 impl<I: Send + Sync + 'static, C: Commits<I>> Handler<Scraped<I>> for Committing<I, C> {
-    type Result = ResponseFuture<Reply>;
+    type Result = ResponseFuture<CommitReply>;
 
     fn handle(&mut self, scraped: Scraped<I>, context: &mut Self::Context) -> Self::Result {
         let held = match self.commits.take(scraped) {
@@ -124,9 +124,9 @@ impl<I: Send + Sync + 'static, C: Commits<I>> Handler<Scraped<I>> for Committing
         } else if !self.is_scheduled {
             self.is_scheduled = true;
             if self.batch.wait.is_zero() {
-                context.notify(Commit);
+                context.notify(CommitHeld);
             } else {
-                context.notify_later(Commit, self.batch.wait);
+                context.notify_later(CommitHeld, self.batch.wait);
             }
         }
         // Without an answer, the actor has panicked over a commit; the supervisor sends the item again.
@@ -134,10 +134,10 @@ impl<I: Send + Sync + 'static, C: Commits<I>> Handler<Scraped<I>> for Committing
     }
 }
 
-impl<I: 'static, C: Commits<I>> Handler<Commit> for Committing<I, C> {
+impl<I: 'static, C: Commits<I>> Handler<CommitHeld> for Committing<I, C> {
     type Result = ();
 
-    fn handle(&mut self, _: Commit, _: &mut Self::Context) {
+    fn handle(&mut self, _: CommitHeld, _: &mut Self::Context) {
         self.is_scheduled = false;
         self.commit();
     }
@@ -152,7 +152,7 @@ impl<I: 'static, C: Commits<I>> Handler<Flush> for Committing<I, C> {
 }
 
 impl<I: 'static, C: Commits<I>> Handler<CrawlEnded> for Committing<I, C> {
-    type Result = Reply;
+    type Result = CommitReply;
 
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
         self.commit();

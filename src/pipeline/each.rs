@@ -16,9 +16,9 @@ use crate::error::Error;
 /// let crawler = crawler.each(|title: &String| println!("{title}"));
 /// # }
 /// ```
-pub struct Each<I>(Arc<Call<I>>);
+pub struct Each<I>(Arc<EachFn<I>>);
 
-type Call<I> = dyn Fn(&Scraped<I>) + Send + Sync;
+type EachFn<I> = dyn Fn(&Scraped<I>) + Send + Sync;
 
 impl<I> Each<I> {
     /// Creates the pipeline.

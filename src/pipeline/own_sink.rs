@@ -48,11 +48,11 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct OwnSink {
-    open: Arc<Open>,
+    open: Arc<OpenSink>,
     batch: Batch,
 }
 
-type Open = dyn Fn(Opening) -> Result<Box<dyn Sink>> + Send + Sync;
+type OpenSink = dyn Fn(Opening) -> Result<Box<dyn Sink>> + Send + Sync;
 
 impl OwnSink {
     /// Creates the pipeline.

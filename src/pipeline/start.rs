@@ -9,7 +9,7 @@ use std::{
 use actix::ArbiterHandle;
 
 use super::NamedFields;
-use crate::feed::{Opening, Outputs, Streams, Temporary};
+use crate::feed::{FeedStreams, Opening, Outputs, Temporary};
 
 /// The circumstances of a pipeline's start.
 ///
@@ -43,7 +43,7 @@ pub(crate) struct CrawlStart {
     /// The pipeline's folder for what it needs no longer than the crawl; the same in each of its starts.
     pub temporary: Temporary,
     /// What the pipeline has written to outputs that cannot be read again; the same in each of its starts.
-    pub streams: Streams,
+    pub streams: FeedStreams,
     /// The files of all outputs of the crawl.
     pub outputs: Outputs,
     /// What feeds have found of the fields that they name.
@@ -112,7 +112,7 @@ impl Start {
     }
 
     /// Returns what the pipeline has written to outputs that cannot be read again.
-    pub(crate) fn streams(&self) -> &Streams {
+    pub(crate) fn streams(&self) -> &FeedStreams {
         &self.crawl.streams
     }
 

@@ -1,4 +1,4 @@
-//! Address: the URL of a PostgreSQL database, as libpq reads it, with what is asked of TLS. Opens nothing.
+//! ServerAddress: the URL of a PostgreSQL database, as libpq reads it, with what is asked of TLS. Opens nothing.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,14 +17,14 @@ const SILENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "PGPASSWORD";
 
 /// A database, and how it is reached.
-pub(super) struct Address {
+pub(super) struct ServerAddress {
     pub config: Config,
-    pub trust: Trust,
+    pub trust: ServerTrust,
 }
 
 /// Whose certificate is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum ServerTrust {
     /// Any: what is sent is encrypted, and who is there is not known. This is `prefer` and `require`, as in libpq.
     Anyone,
     /// One for the host of the URL, signed by an authority of the file, or by one that Mozilla trusts. This is
@@ -32,7 +32,7 @@ pub(super) enum Trust {
     Host(Option<PathBuf>),
 }
 
-impl Address {
+impl ServerAddress {
     /// Reads a URL.
     ///
     /// # Errors
@@ -64,10 +64,10 @@ impl Address {
             config.application_name("actix-crawler");
         }
         let trust = match verify.as_deref() {
-            Some("verify-full") => Trust::Host(roots),
+            Some("verify-full") => ServerTrust::Host(roots),
             Some(_) => return Err(wrong("sslmode=verify-ca is not known; write sslmode=verify-full".to_owned())),
             None if roots.is_some() => return Err(wrong("sslrootcert needs sslmode=verify-full beside it".to_owned())),
-            None => Trust::Anyone,
+            None => ServerTrust::Anyone,
         };
         if verify.is_some() {
             config.ssl_mode(SslMode::Require);
@@ -102,21 +102,21 @@ fn own_options(url: &str) -> (String, Option<String>, Option<PathBuf>) {
 mod tests {
     use super::*;
 
-    fn address(url: &str) -> Result<Address, Error> {
-        Address::of(url, &|why| Error::setting("the database", why))
+    fn address(url: &str) -> Result<ServerAddress, Error> {
+        ServerAddress::of(url, &|why| Error::setting("the database", why))
     }
 
     #[test]
     fn options_of_tls_are_those_of_libpq() {
         for (url, mode, trust) in [
-            ("postgres://u:p@h/d", SslMode::Prefer, Trust::Anyone),
-            ("postgres://u:p@h/d?sslmode=disable", SslMode::Disable, Trust::Anyone),
-            ("postgres://u:p@h/d?sslmode=require&connect_timeout=3", SslMode::Require, Trust::Anyone),
-            ("postgres://u:p@h/d?sslmode=verify-full", SslMode::Require, Trust::Host(None)),
+            ("postgres://u:p@h/d", SslMode::Prefer, ServerTrust::Anyone),
+            ("postgres://u:p@h/d?sslmode=disable", SslMode::Disable, ServerTrust::Anyone),
+            ("postgres://u:p@h/d?sslmode=require&connect_timeout=3", SslMode::Require, ServerTrust::Anyone),
+            ("postgres://u:p@h/d?sslmode=verify-full", SslMode::Require, ServerTrust::Host(None)),
             (
                 "postgres://h/d?sslrootcert=/a%20b.pem&user=u&sslmode=verify-full",
                 SslMode::Require,
-                Trust::Host(Some("/a b.pem".into())),
+                ServerTrust::Host(Some("/a b.pem".into())),
             ),
         ] {
             let address = address(url).unwrap();

@@ -3,14 +3,14 @@
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error as SqlError};
 
-use super::{address::Address, tls::Tls};
+use super::{address::ServerAddress, tls::PostgresTls};
 use crate::error::Error;
 
 /// A server with a database, which connections are opened to.
 #[derive(Clone)]
 pub(crate) struct Server {
     config: Config,
-    tls: Tls,
+    tls: PostgresTls,
     /// What it is called in messages.
     name: String,
 }
@@ -30,8 +30,8 @@ impl Server {
     /// It is no such URL, or its file of authorities cannot be read. `wrong` makes the error of a message that shows no
     /// password.
     pub fn of(url: &str, name: &str, wrong: &dyn Fn(String) -> Error) -> Result<Self, Error> {
-        let Address { config, trust } = Address::of(url, wrong)?;
-        Ok(Self { config, tls: Tls::new(&trust)?, name: name.to_owned() })
+        let ServerAddress { config, trust } = ServerAddress::of(url, wrong)?;
+        Ok(Self { config, tls: PostgresTls::new(&trust)?, name: name.to_owned() })
     }
 
     /// Sets options of its sessions, as `-c name=value`.

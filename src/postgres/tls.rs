@@ -1,4 +1,4 @@
-//! Tls: TLS with a database, for `tokio-postgres`. Knows no SQL.
+//! PostgresTls: TLS with a database, for `tokio-postgres`. Knows no SQL.
 
 use std::{
     fs, io,
@@ -19,29 +19,31 @@ use tokio_rustls::{
     },
 };
 
-use super::address::Trust;
+use super::address::ServerTrust;
 use crate::error::Error;
 
 /// Negotiates TLS.
 #[derive(Clone)]
-pub(super) struct Tls(Arc<ClientConfig>);
+pub(super) struct PostgresTls(Arc<ClientConfig>);
 
-impl Tls {
+impl PostgresTls {
     /// Trusts whom it says.
     ///
     /// # Errors
     /// The file of authorities cannot be read.
-    pub fn new(trust: &Trust) -> Result<Self, Error> {
+    pub fn new(trust: &ServerTrust) -> Result<Self, Error> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::setting("sslmode", error.to_string()))?;
         let mut config = match trust {
-            Trust::Anyone => builder
+            ServerTrust::Anyone => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
                 .with_no_client_auth(),
-            Trust::Host(roots) => builder.with_root_certificates(authorities(roots.as_deref())?).with_no_client_auth(),
+            ServerTrust::Host(roots) => {
+                builder.with_root_certificates(authorities(roots.as_deref())?).with_no_client_auth()
+            }
         };
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self(Arc::new(config)))
@@ -106,7 +108,7 @@ impl ServerCertVerifier for AnyCertificate {
 
 type Inner<S> = client::TlsStream<S>;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Tls {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for PostgresTls {
     type Error = io::Error;
     type Stream = Encrypted<S>;
     type TlsConnect = Connect;

@@ -127,7 +127,7 @@ impl Report {
             ("sitemaps not to be read", Count::Sitemaps("failed")),
             ("pages listed in sitemaps", Count::Sitemaps("urls")),
             ("unreadable in sitemaps", Count::Sitemaps("unreadable")),
-            ("files downloaded", Count::Files("downloaded")),
+            ("files downloaded", Count::DOWNLOADED),
             ("files not modified", Count::Files("not_modified")),
             ("files there already", Count::Files("not_requested")),
             ("files not to be had", Count::Files("failed")),

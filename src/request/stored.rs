@@ -1,4 +1,5 @@
-//! Stored: the form in which a request is written and read back. It stays the same however a request is kept in memory.
+//! StoredRequest: the form in which a request is written and read back. It stays the same however a request is kept in
+//! memory.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,7 +13,7 @@ use crate::{identity::Fingerprint, recrawl::page_visit::PageVisit};
 
 /// A request as it is stored. What is seldom set is left out, which also keeps the format of older states.
 #[derive(Serialize, Deserialize)]
-struct Stored<'a> {
+struct StoredRequest<'a> {
     url: Cow<'a, Url>,
     #[serde(with = "method_as_text", default = "get", skip_serializing_if = "is_get")]
     method: Cow<'a, Method>,
@@ -55,7 +56,7 @@ struct Stored<'a> {
 impl Serialize for Request {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rare = self.rare.as_deref();
-        let stored = Stored {
+        let stored = StoredRequest {
             url: Cow::Borrowed(&self.url),
             method: Cow::Borrowed(&self.method),
             headers: Cow::Borrowed(&self.headers),
@@ -82,7 +83,7 @@ impl Serialize for Request {
 
 impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
+        let stored = StoredRequest::deserialize(deserializer)?;
         let rare = Rare {
             from: stored.redirected_from.into_owned(),
             urls: stored.redirect_chain.into_owned(),

@@ -18,12 +18,12 @@ use super::{Robots, RobotsFile, RobotsTxt, Unreachable, file::Packed, second_cha
 /// files are not kept here, so they cannot be evicted.
 pub struct RobotsCache<K> {
     token: Box<str>,
-    known: SecondChance<K, Entry>,
+    known: SecondChance<K, CachedFile>,
     parsed: SecondChance<K, Arc<RobotsTxt>>,
 }
 
-struct Entry {
-    robots: Kept,
+struct CachedFile {
+    robots: PackedRobots,
     /// When the file was fetched.
     since: Instant,
     /// When to request it again.
@@ -34,7 +34,7 @@ struct Entry {
 
 /// Like [`Robots`], with the file packed.
 #[derive(Clone)]
-enum Kept {
+enum PackedRobots {
     File(Arc<Packed>),
     AllowAll,
     DenyAll { until: Instant, failures: u32, why: Unreachable },
@@ -80,11 +80,11 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
     {
         let entry = self.known.get(key).filter(|entry| now < entry.until)?;
         let packed = match &entry.robots {
-            Kept::AllowAll => return Some(Robots::AllowAll),
-            Kept::DenyAll { until, failures, why } => {
+            PackedRobots::AllowAll => return Some(Robots::AllowAll),
+            PackedRobots::DenyAll { until, failures, why } => {
                 return Some(Robots::DenyAll { until: *until, failures: *failures, why: why.clone() });
             }
-            Kept::File(packed) => packed.clone(),
+            PackedRobots::File(packed) => packed.clone(),
         };
         if let Some(rules) = self.parsed.get(key) {
             return Some(Robots::Rules(rules.clone()));
@@ -97,12 +97,12 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
     /// Stores a file fetched at `now`.
     pub fn store_file(&mut self, key: K, file: &RobotsFile, now: Instant) {
         self.keep_parsed(key.clone(), file.rules.clone());
-        self.insert(key, Kept::File(file.packed.clone()), now, now + LIFETIME, 0);
+        self.insert(key, PackedRobots::File(file.packed.clone()), now, now + LIFETIME, 0);
     }
 
     /// Stores that the origin has no robots file at `now`.
     pub fn store_none(&mut self, key: K, now: Instant) {
-        self.insert(key, Kept::AllowAll, now, now + LIFETIME, 0);
+        self.insert(key, PackedRobots::AllowAll, now, now + LIFETIME, 0);
     }
 
     /// Records that the file was unreachable at `now`, and returns what holds now. Known rules continue to hold, for up
@@ -113,7 +113,7 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
         let failures = known.as_ref().map_or(0, |entry| entry.failures).saturating_add(1);
         let denied = Robots::unreachable(now, failures, why);
         let Robots::DenyAll { until, failures, why } = &denied else { return denied };
-        if let Some(Entry { robots: robots @ Kept::File(packed), since, .. }) = known
+        if let Some(CachedFile { robots: robots @ PackedRobots::File(packed), since, .. }) = known
             && *until <= *since + MAX_STALE
             && let Some(text) = packed.text()
         {
@@ -121,14 +121,14 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
             self.insert(key, robots, since, *until, *failures);
             return Robots::Rules(Arc::new(RobotsTxt::parse(&text, &self.token)));
         }
-        let kept = Kept::DenyAll { until: *until, failures: *failures, why: why.clone() };
+        let kept = PackedRobots::DenyAll { until: *until, failures: *failures, why: why.clone() };
         self.insert(key, kept, now, *until, *failures);
         denied
     }
 
-    fn insert(&mut self, key: K, robots: Kept, since: Instant, until: Instant, failures: u32) {
-        let weight = KEY + SecondChance::<K, Entry>::OVERHEAD + robots.weight();
-        self.known.insert(key, Entry { robots, since, until, failures }, weight);
+    fn insert(&mut self, key: K, robots: PackedRobots, since: Instant, until: Instant, failures: u32) {
+        let weight = KEY + SecondChance::<K, CachedFile>::OVERHEAD + robots.weight();
+        self.known.insert(key, CachedFile { robots, since, until, failures }, weight);
     }
 
     fn keep_parsed(&mut self, key: K, rules: Arc<RobotsTxt>) {
@@ -137,7 +137,7 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
     }
 }
 
-impl Kept {
+impl PackedRobots {
     /// The approximate heap size.
     fn weight(&self) -> usize {
         match self {

@@ -66,7 +66,7 @@ pub struct Unreachable {
     /// The wait after the first failure; it doubles with each consecutive one.
     pub(crate) first_wait: Duration,
     /// After this many consecutive failures, the pages that wait for the file fail.
-    pub(crate) patience: u32,
+    pub(crate) max_in_a_row: u32,
 }
 
 /// The longest wait between two requests for an unreachable robots file. A server that comes back is found within an
@@ -105,12 +105,12 @@ impl Unreachable {
     /// For an unreachable server. It may be restarting, which takes seconds; four requests within seven seconds tell
     /// that from a server that is gone.
     pub(crate) fn soon(outcome: &'static str, detail: &str) -> Self {
-        Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
+        Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), max_in_a_row: 4 }
     }
 
     /// For a failure that another request cannot fix, because of our own settings or the server's.
     pub(crate) fn for_good(outcome: &'static str, detail: &str) -> Self {
-        Self { patience: 1, ..Self::soon(outcome, detail) }
+        Self { max_in_a_row: 1, ..Self::soon(outcome, detail) }
     }
 
     /// For a response that refuses for now and may ask for a wait, which is then the first. RFC 9309 §2.3.1.3 lets a
@@ -124,7 +124,7 @@ impl Unreachable {
     /// For a status that means "not now". Such a server is running, and is given two and a half minutes.
     pub(crate) fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
-        Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
+        Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), max_in_a_row: 6 }
     }
 }
 

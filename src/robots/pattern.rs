@@ -29,12 +29,12 @@ pub struct CanonicalPath {
 /// A bound on the cost of a decision. One step is one octet of a URL compared with one starred rule; each piece of a
 /// pattern costs a few more.
 #[derive(Debug)]
-pub struct Steps(usize);
+pub struct MatchSteps(usize);
 
 /// The cost of searching for one piece, in addition to the octets compared.
 const STEPS_FOR_A_PIECE: usize = 16;
 
-impl Steps {
+impl MatchSteps {
     /// Allows `most` steps.
     pub fn new(most: usize) -> Self {
         Self(most)
@@ -57,7 +57,7 @@ impl<'a> PathPattern<'a> {
             Some(path) => (path, true),
             None => (path, false),
         };
-        let octets = canonical(path, Kind::Pattern);
+        let octets = canonical(path, StarKind::Pattern);
         let octets = if octets == path { Cow::Borrowed(path) } else { Cow::Owned(octets) };
         Self { octets, is_anchored }
     }
@@ -73,13 +73,13 @@ impl<'a> PathPattern<'a> {
     }
 
     /// Tells whether the pattern matches, in time linear in both. Returns false if the steps run out first.
-    pub fn matches(&self, target: &CanonicalPath, steps: &mut Steps) -> bool {
+    pub fn matches(&self, target: &CanonicalPath, steps: &mut MatchSteps) -> bool {
         target.forms().any(|octets| self.matches_octets(octets, steps))
     }
 
     /// Searches for each piece between two stars only after the first match of the previous piece. If the rest matches
     /// after a later match, it also matches after the first, so no backtracking is needed.
-    fn matches_octets(&self, target: &[u8], steps: &mut Steps) -> bool {
+    fn matches_octets(&self, target: &[u8], steps: &mut MatchSteps) -> bool {
         let mut pieces = self.octets.split(|octet| *octet == b'*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = target.strip_prefix(first) else { return false };
@@ -107,8 +107,8 @@ impl CanonicalPath {
     /// Canonicalizes the path and the query of a URL.
     pub fn of(url: &Url) -> Self {
         let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
-        let octets = canonical(path_and_query.as_bytes(), Kind::Target);
-        let as_written = canonical(path_and_query.as_bytes(), Kind::TargetAsWritten);
+        let octets = canonical(path_and_query.as_bytes(), StarKind::Target);
+        let as_written = canonical(path_and_query.as_bytes(), StarKind::TargetAsWritten);
         Self { as_written: (as_written != octets).then_some(as_written), octets }
     }
 
@@ -119,7 +119,7 @@ impl CanonicalPath {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StarKind {
     /// A star is a wildcard.
     Pattern,
     Target,
@@ -134,7 +134,7 @@ const DELIMITERS: &[u8] = b"/?&=+;,";
 /// Characters that delimit nothing within the query (RFC 3986 §3.4).
 const PLAIN_IN_QUERY: &[u8] = b"/?";
 
-fn canonical(text: &[u8], kind: Kind) -> Vec<u8> {
+fn canonical(text: &[u8], kind: StarKind) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut canonical = Vec::with_capacity(text.len());
     let mut in_query = false;
@@ -149,10 +149,10 @@ fn canonical(text: &[u8], kind: Kind) -> Vec<u8> {
         };
         rest = behind.get(if was_encoded { 2 } else { 0 }..).unwrap_or_default();
         let is_plain = match octet {
-            b'*' => kind == Kind::Pattern && !was_encoded,
+            b'*' => kind == StarKind::Pattern && !was_encoded,
             _ if is_unreserved(octet) => true,
             _ if !was_encoded => DELIMITERS.contains(&octet),
-            _ => in_query && kind != Kind::TargetAsWritten && PLAIN_IN_QUERY.contains(&octet),
+            _ => in_query && kind != StarKind::TargetAsWritten && PLAIN_IN_QUERY.contains(&octet),
         };
         if is_plain {
             canonical.push(octet);
@@ -185,8 +185,8 @@ mod tests {
         PathPattern::new(pattern.as_bytes()).matches(&CanonicalPath::of(&url), &mut enough())
     }
 
-    fn enough() -> Steps {
-        Steps::new(usize::MAX)
+    fn enough() -> MatchSteps {
+        MatchSteps::new(usize::MAX)
     }
 
     #[test]
@@ -290,9 +290,9 @@ mod tests {
     fn matching_ends_when_its_steps_are_spent() {
         let url = Url::parse(&format!("https://e.org/{}", "a".repeat(1_000))).unwrap();
         let (target, pattern) = (CanonicalPath::of(&url), PathPattern::new(b"/*a*a*"));
-        let mut steps = Steps::new(40);
+        let mut steps = MatchSteps::new(40);
         assert!(!pattern.matches(&target, &mut steps) && steps.are_spent());
-        assert!(pattern.matches(&target, &mut Steps::new(2_000)));
+        assert!(pattern.matches(&target, &mut MatchSteps::new(2_000)));
     }
 
     proptest! {
@@ -305,7 +305,7 @@ mod tests {
             let regex = format!("^{}{end}", body.replace('*', ".*"));
             let expected = regex::Regex::new(&regex).unwrap().is_match(&path);
             let matcher = PathPattern::new(pattern.as_bytes());
-            let target = CanonicalPath { octets: canonical(path.as_bytes(), Kind::Target), as_written: None };
+            let target = CanonicalPath { octets: canonical(path.as_bytes(), StarKind::Target), as_written: None };
             prop_assert_eq!(matcher.matches(&target, &mut enough()), expected);
         }
 
@@ -313,7 +313,7 @@ mod tests {
         fn the_canonical_form_is_a_fixed_point_whatever_the_octets(
             octets in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
-            for kind in [Kind::Pattern, Kind::Target, Kind::TargetAsWritten] {
+            for kind in [StarKind::Pattern, StarKind::Target, StarKind::TargetAsWritten] {
                 let once = canonical(&octets, kind);
                 prop_assert_eq!(canonical(&once, kind), once.clone());
                 prop_assert!(once.len() <= 3 * octets.len());

@@ -7,14 +7,14 @@ use hashbrown::{Equivalent, HashMap};
 
 /// A map whose values have a total weight within a bound.
 pub(super) struct SecondChance<K, V> {
-    slots: HashMap<K, Slot<V>>,
+    slots: HashMap<K, CacheSlot<V>>,
     /// Every key once. The front key is evicted next, unless it was used since it was last at the front.
     clock: VecDeque<K>,
     weight: usize,
     max_weight: usize,
 }
 
-struct Slot<V> {
+struct CacheSlot<V> {
     value: V,
     weight: usize,
     was_used: bool,
@@ -22,7 +22,7 @@ struct Slot<V> {
 
 impl<K, V> SecondChance<K, V> {
     /// The size of an entry in addition to its value's heap size: its key twice, and its slot.
-    pub const OVERHEAD: usize = 2 * size_of::<K>() + size_of::<Slot<V>>();
+    pub const OVERHEAD: usize = 2 * size_of::<K>() + size_of::<CacheSlot<V>>();
 
     /// Creates an empty map bounded to about `max_weight` bytes.
     pub fn new(max_weight: usize) -> Self {
@@ -52,7 +52,7 @@ impl<K: Eq + Hash + Clone, V> SecondChance<K, V> {
     /// Inserts or replaces a value. Evicts others if there is no room, but never the last one.
     pub fn insert(&mut self, key: K, value: V, weight: usize) {
         self.weight += weight;
-        match self.slots.insert(key.clone(), Slot { value, weight, was_used: false }) {
+        match self.slots.insert(key.clone(), CacheSlot { value, weight, was_used: false }) {
             Some(old) => self.weight -= old.weight,
             None => self.clock.push_back(key),
         }

@@ -15,7 +15,7 @@ use super::{
     cookies::{self, AllCookies, Cookies},
     given::GivenCookies,
     name,
-    shared::{Shared, Slots, Storage},
+    shared::{SharedSessions, Slots, Storage},
     slot::{RefusedBy, Slot, SlotRules, Use},
 };
 use crate::{
@@ -41,7 +41,7 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
-pub struct SessionPool(Arc<Shared>);
+pub struct SessionPool(Arc<SharedSessions>);
 
 /// Which session serves a request.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl SessionPool {
             slot.given = given.digest();
             place.insert(slot);
         }
-        Ok(Some(Self(Arc::new(Shared {
+        Ok(Some(Self(Arc::new(SharedSessions {
             rules,
             blocked_by: settings.blocked_by.clone(),
             blocked_at: settings.blocked_at.clone(),

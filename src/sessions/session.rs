@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::{DEFAULT, SessionCookie, cookies::Cookies, name, shared::Shared};
+use super::{DEFAULT, SessionCookie, cookies::Cookies, name, shared::SharedSessions};
 use crate::{
     domain::Domain,
     error::{Error, Result},
@@ -30,7 +30,7 @@ use crate::{
 /// old one's cookies.
 #[derive(Clone)]
 pub struct Session {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedSessions>,
     pub(super) name: Arc<str>,
     pub(super) cookies: Arc<Cookies>,
     pub(super) proxy: Option<Arc<str>>,

@@ -53,7 +53,7 @@ pub struct Slot {
     pub counts: SessionCounts,
     /// What tells the cookies that it was given at the start.
     pub given: u64,
-    state: State,
+    state: SlotState,
     is_pooled: bool,
     /// Requests since it was made.
     uses: u64,
@@ -78,14 +78,14 @@ pub struct SlotRules {
 /// What says that a session is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedBy {
-    /// An answer, by its status, by where it leads, or by what a middleware says of it.
-    Answer,
-    /// The spider, which has read one.
+    /// A response, by its status, by where it leads, or by what a middleware says of it.
+    Response,
+    /// The spider, which has read a response.
     Spider,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum State {
+enum SlotState {
     /// It may be used.
     Ready,
     /// It must be logged in before it is used.
@@ -123,7 +123,7 @@ const FIRST_LOG_IN_AGAIN: Duration = Duration::from_secs(5);
 impl Slot {
     /// Creates the place of a session that has these cookies. One without any is logged in before it is used.
     pub fn new(cookies: Arc<Cookies>, proxy: Option<Arc<str>>, is_pooled: bool, rules: SlotRules) -> Self {
-        let state = if rules.logs_in && cookies.count() == 0 { State::Unmade } else { State::Ready };
+        let state = if rules.logs_in && cookies.count() == 0 { SlotState::Unmade } else { SlotState::Ready };
         Self {
             cookies,
             proxy,
@@ -142,18 +142,18 @@ impl Slot {
     pub fn usable(&mut self, now: Instant, rules: SlotRules, fresh: impl FnOnce() -> Arc<Cookies>) -> Use {
         let is_worn = self.is_pooled && rules.max_uses.is_some_and(|most| self.uses >= most);
         match &self.state {
-            State::Ready if is_worn => self.replace(rules, fresh),
-            State::Resting { until, .. } if *until > now => return Use::NotBefore(*until),
+            SlotState::Ready if is_worn => self.replace(rules, fresh),
+            SlotState::Resting { until, .. } if *until > now => return Use::NotBefore(*until),
             // Without a log-in a session of the pool is nobody: the next begins without its cookies.
-            State::Resting { is_made_anew, .. } if *is_made_anew || self.is_pooled => self.replace(rules, fresh),
-            State::Resting { .. } => self.state = State::Ready,
-            State::Ready | State::Unmade | State::InTheMaking | State::GivenUp(_) => {}
+            SlotState::Resting { is_made_anew, .. } if *is_made_anew || self.is_pooled => self.replace(rules, fresh),
+            SlotState::Resting { .. } => self.state = SlotState::Ready,
+            SlotState::Ready | SlotState::Unmade | SlotState::InTheMaking | SlotState::GivenUp(_) => {}
         }
         match &self.state {
-            State::Unmade => Use::AfterLogIn,
-            State::InTheMaking => Use::Soon,
-            State::GivenUp(why) => Use::Never(why.clone()),
-            State::Ready | State::Resting { .. } => Use::Now,
+            SlotState::Unmade => Use::AfterLogIn,
+            SlotState::InTheMaking => Use::Soon,
+            SlotState::GivenUp(why) => Use::Never(why.clone()),
+            SlotState::Ready | SlotState::Resting { .. } => Use::Now,
         }
     }
 
@@ -175,14 +175,14 @@ impl Slot {
 
     /// Begins a log-in.
     pub fn begin_log_in(&mut self) {
-        self.state = State::InTheMaking;
+        self.state = SlotState::InTheMaking;
     }
 
     /// Ends a log-in: the session has these cookies, or rests for a failure, or is given up for the last of several.
     pub fn end_log_in(&mut self, made: Result<Arc<Cookies>, String>, now: Instant, rules: SlotRules) {
         match made {
             Ok(cookies) => {
-                (self.cookies, self.state) = (cookies, State::Ready);
+                (self.cookies, self.state) = (cookies, SlotState::Ready);
                 (self.uses, self.has_worked, self.being_read, self.failed_log_ins) = (0, false, 0, 0);
                 self.counts.log_ins += 1;
             }
@@ -191,9 +191,9 @@ impl Slot {
                 self.counts.log_ins_failed += 1;
                 let wait = if self.counts.log_ins == 0 { rules.rest.min(FIRST_LOG_IN_AGAIN) } else { rules.rest };
                 self.state = if self.failed_log_ins >= MAX_FAILED_LOG_INS {
-                    State::GivenUp(why)
+                    SlotState::GivenUp(why)
                 } else {
-                    State::Resting { until: now + wait, is_made_anew: true }
+                    SlotState::Resting { until: now + wait, is_made_anew: true }
                 };
             }
         }
@@ -205,23 +205,23 @@ impl Slot {
     /// is news: answers of requests in flight may follow the first refusal.
     pub fn refused(&mut self, by: RefusedBy, now: Instant, rules: SlotRules) -> bool {
         self.counts.blocked += 1;
-        if self.state != State::Ready {
+        if self.state != SlotState::Ready {
             return false;
         }
-        let has_worked = self.has_worked || by == RefusedBy::Answer && self.being_read > 0;
+        let has_worked = self.has_worked || by == RefusedBy::Response && self.being_read > 0;
         self.state = if rules.logs_in && has_worked {
-            State::Unmade
+            SlotState::Unmade
         } else {
-            State::Resting { until: now + rules.rest, is_made_anew: rules.logs_in }
+            SlotState::Resting { until: now + rules.rest, is_made_anew: rules.logs_in }
         };
         true
     }
 
     fn replace(&mut self, rules: SlotRules, fresh: impl FnOnce() -> Arc<Cookies>) {
         if rules.logs_in {
-            self.state = State::Unmade;
+            self.state = SlotState::Unmade;
         } else {
-            (self.cookies, self.state) = (fresh(), State::Ready);
+            (self.cookies, self.state) = (fresh(), SlotState::Ready);
             (self.uses, self.has_worked) = (0, false);
         }
     }
@@ -268,7 +268,7 @@ mod tests {
             let mut slot = Slot::new(fresh(), None, is_pooled, rules);
             let before = slot.cookies.clone();
             assert_eq!(slot.usable(now, rules, fresh), Use::Now);
-            let by = RefusedBy::Answer;
+            let by = RefusedBy::Response;
             assert!(slot.refused(by, now, rules) && !slot.refused(by, now + REST / 2, rules), "a burst counts once");
             assert_eq!(slot.usable(now + REST / 2, rules, fresh), Use::NotBefore(now + REST));
             assert_eq!(slot.usable(now + REST, rules, fresh), Use::Now);
@@ -290,7 +290,7 @@ mod tests {
             if has_worked {
                 slot.worked();
             }
-            slot.refused(RefusedBy::Answer, now, rules);
+            slot.refused(RefusedBy::Response, now, rules);
             assert_eq!(slot.usable(now, rules, fresh), then);
         }
         assert_eq!(slot.usable(now + REST, rules, fresh), Use::AfterLogIn);
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_being_read_shows_that_a_session_has_worked_unless_the_spider_says_otherwise() {
         for (by, being_read, rests) in
-            [(RefusedBy::Answer, 1, false), (RefusedBy::Answer, 0, true), (RefusedBy::Spider, 1, true)]
+            [(RefusedBy::Response, 1, false), (RefusedBy::Response, 0, true), (RefusedBy::Spider, 1, true)]
         {
             let (now, rules) = (Instant::now(), rules(true));
             let mut slot = Slot::new(fresh(), None, false, rules);

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// The way to a setting, as `transport.proxies.via[0]` or `domains."example.org".rate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Key(Vec<Part>);
+pub struct Key(Vec<KeyPart>);
 
 /// One step of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum KeyPart {
     /// Into a table.
     Name(String),
     /// Into a list.
@@ -30,27 +30,27 @@ impl Key {
     /// Goes on by one name, whatever is in it.
     #[must_use]
     pub fn name(&self, name: &str) -> Self {
-        self.with(Part::Name(name.to_owned()))
+        self.with(KeyPart::Name(name.to_owned()))
     }
 
     /// Goes on by the place in a list.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.with(Part::Index(index))
+        self.with(KeyPart::Index(index))
     }
 
     /// Returns the steps.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[KeyPart] {
         &self.0
     }
 
     /// Tells whether the value may be a password, a token or the like.
     pub fn is_secret(&self) -> bool {
         let is_secret = |name: &str| ["credentials", "headers", "cookies"].contains(&name);
-        self.0.iter().any(|part| matches!(part, Part::Name(name) if is_secret(name)))
+        self.0.iter().any(|part| matches!(part, KeyPart::Name(name) if is_secret(name)))
     }
 
-    fn with(&self, part: Part) -> Self {
+    fn with(&self, part: KeyPart) -> Self {
         Self(self.0.iter().cloned().chain([part]).collect())
     }
 }
@@ -63,9 +63,9 @@ impl fmt::Display for Key {
         for (place, part) in self.0.iter().enumerate() {
             let dot = if place == 0 { "" } else { "." };
             match part {
-                Part::Name(name) if is_bare(name) => write!(f, "{dot}{name}")?,
-                Part::Name(name) => write!(f, "{dot}{name:?}")?,
-                Part::Index(index) => write!(f, "[{index}]")?,
+                KeyPart::Name(name) if is_bare(name) => write!(f, "{dot}{name}")?,
+                KeyPart::Name(name) => write!(f, "{dot}{name:?}")?,
+                KeyPart::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())

@@ -49,27 +49,27 @@ use crate::{
 /// the crawl starts; what finds nothing on any page of the run is a warning of the report.
 #[must_use = "it is given to `Crawler::new`"]
 pub struct ItemSpider<I> {
-    each: Option<Choice<String>>,
-    only: Vec<Choice<Pattern>>,
-    follow: Vec<Choice<String>>,
-    rank: Option<Arc<Rank>>,
+    each: Option<Chooser<String>>,
+    only: Vec<Chooser<Pattern>>,
+    follow: Vec<Chooser<String>>,
+    rank: Option<Arc<RankFn>>,
     /// What is no pattern, and why: told by [`Spider::check`].
     wrong: Option<String>,
     /// Whether a page has come.
-    has_parsed: Choice<()>,
+    has_parsed: Chooser<()>,
     items: PhantomData<fn() -> I>,
 }
 
-type Rank = dyn Fn(&PageLink<'_>) -> i32 + Send + Sync;
+type RankFn = dyn Fn(&PageLink<'_>) -> i32 + Send + Sync;
 
 /// What chooses pages or elements, and whether it has found one.
 #[derive(Debug)]
-struct Choice<T> {
+struct Chooser<T> {
     by: T,
     has_found: AtomicBool,
 }
 
-impl<T> Choice<T> {
+impl<T> Chooser<T> {
     fn new(by: T) -> Self {
         Self { by, has_found: AtomicBool::new(false) }
     }
@@ -89,7 +89,7 @@ impl<T> Choice<T> {
     }
 }
 
-impl<T: Clone> Clone for Choice<T> {
+impl<T: Clone> Clone for Chooser<T> {
     fn clone(&self) -> Self {
         Self::new(self.by.clone())
     }
@@ -104,14 +104,14 @@ impl<I: Extract> ItemSpider<I> {
             follow: Vec::new(),
             rank: None,
             wrong: None,
-            has_parsed: Choice::new(()),
+            has_parsed: Chooser::new(()),
             items: PhantomData,
         }
     }
 
     /// Makes an item of each element that the CSS selector finds, such as the cards of a list.
     pub fn each(mut self, css: impl Into<String>) -> Self {
-        self.each = Some(Choice::new(css.into()));
+        self.each = Some(Chooser::new(css.into()));
         self
     }
 
@@ -119,7 +119,7 @@ impl<I: Extract> ItemSpider<I> {
     /// followed. With several patterns, one must match.
     pub fn only(mut self, pattern: &str) -> Self {
         match pattern.parse() {
-            Ok(pattern) => self.only.push(Choice::new(pattern)),
+            Ok(pattern) => self.only.push(Chooser::new(pattern)),
             Err(error) => self.wrong = Some(Error::into_why(error)),
         }
         self
@@ -128,7 +128,7 @@ impl<I: Extract> ItemSpider<I> {
     /// Follows the links within the elements that the CSS selector finds, or that are those: `.next a`, `nav`, or `a`
     /// for all. With several selectors, the links of each.
     pub fn follow(mut self, css: impl Into<String>) -> Self {
-        self.follow.push(Choice::new(css.into()));
+        self.follow.push(Chooser::new(css.into()));
         self
     }
 
@@ -232,13 +232,13 @@ impl<I: Extract + Send + Sync + 'static> Spider for ItemSpider<I> {
         let no_page = self
             .only
             .iter()
-            .filter_map(Choice::idle)
+            .filter_map(Chooser::idle)
             .map(|only| format!("no page of this run has a URL that only({:?}) matches", only.to_string()));
         let had_pages = self.only.is_empty() || self.only.iter().any(|only| only.idle().is_none());
-        let no_element = self.each.iter().filter(|_| had_pages).filter_map(Choice::idle).map(|css| {
+        let no_element = self.each.iter().filter(|_| had_pages).filter_map(Chooser::idle).map(|css| {
             format!("no page of this run{of_pages} has an element that each({css:?}) selects, so it has no items")
         });
-        let no_link = self.follow.iter().filter_map(Choice::idle);
+        let no_link = self.follow.iter().filter_map(Chooser::idle);
         let no_link = no_link.map(|css| format!("no page of this run has a link within what follow({css:?}) selects"));
         no_page.chain(no_element).chain(no_link).collect()
     }

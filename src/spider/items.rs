@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use super::requests::{Iterated, Listed, Optional};
+use super::requests::{Iterated, Optional, Several};
 
 /// What [`Parsed::of`](super::Parsed::of) takes: an `Option` of an item, or several items as a `Vec`, an array, another
 /// collection of the standard library, or an iterator. `How` tells the compiler which of these it is, and is never
@@ -43,31 +43,31 @@ impl<I> Items<I, Optional> for Option<I> {
     }
 }
 
-impl<I> Items<I, Listed> for Vec<I> {
+impl<I> Items<I, Several> for Vec<I> {
     fn add_to(mut self, items: &mut Vec<I>) {
         items.append(&mut self);
     }
 }
 
-impl<I, const N: usize> Items<I, Listed> for [I; N] {
+impl<I, const N: usize> Items<I, Several> for [I; N] {
     fn add_to(self, items: &mut Vec<I>) {
         items.extend(self);
     }
 }
 
-impl<I> Items<I, Listed> for VecDeque<I> {
+impl<I> Items<I, Several> for VecDeque<I> {
     fn add_to(self, items: &mut Vec<I>) {
         items.extend(self);
     }
 }
 
-impl<I, S> Items<I, Listed> for HashSet<I, S> {
+impl<I, S> Items<I, Several> for HashSet<I, S> {
     fn add_to(self, items: &mut Vec<I>) {
         items.extend(self);
     }
 }
 
-impl<I> Items<I, Listed> for BTreeSet<I> {
+impl<I> Items<I, Several> for BTreeSet<I> {
     fn add_to(self, items: &mut Vec<I>) {
         items.extend(self);
     }

@@ -7,6 +7,14 @@ use crate::{request::Request, response::PageLink};
 /// What [`Parsed::follow`](super::Parsed::follow) takes: a request or a URL, an `Option` of one, or several of them as
 /// a `Vec`, an array or an iterator. `How` tells the compiler which of these it is, and is never written.
 ///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://example.org/1", "<a class=next href=/2>next</a> <a href=/about>about</a>");
+/// let parsed = Parsed::<()>::new().follow(page.link(".next")?).follow(page.links());
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// A `Result` has to be unwrapped first, or its error would be lost in silence:
 ///
 /// ```compile_fail
@@ -32,7 +40,7 @@ pub struct One;
 pub struct Optional;
 
 /// Several, in a `Vec` or an array.
-pub struct Listed;
+pub struct Several;
 
 /// Several, from an iterator.
 pub struct Iterated;
@@ -49,13 +57,13 @@ impl<R: Into<Request>> Requests<Optional> for Option<R> {
     }
 }
 
-impl<R: Into<Request>> Requests<Listed> for Vec<R> {
+impl<R: Into<Request>> Requests<Several> for Vec<R> {
     fn add_to(self, requests: &mut Vec<Request>) {
         requests.extend(self.into_iter().map(Into::into));
     }
 }
 
-impl<R: Into<Request>, const N: usize> Requests<Listed> for [R; N] {
+impl<R: Into<Request>, const N: usize> Requests<Several> for [R; N] {
     fn add_to(self, requests: &mut Vec<Request>) {
         requests.extend(self.map(Into::into));
     }

@@ -97,9 +97,13 @@ impl Count {
     /// The prefix of all [`Count::Outcome`] keys.
     pub const OUTCOMES: &'static str = "outcome/";
 
-    /// There is no sitemap where nobody had named one.
     /// Pages that were fetched and parsed.
     pub(crate) const PAGES: Self = Self::Outcome("ok");
+
+    /// Files that were downloaded.
+    pub(crate) const DOWNLOADED: Self = Self::Files("downloaded");
+
+    /// Sitemaps that are missing at a usual place that nobody had named.
     pub(crate) const SITEMAP_MISSING: Self = Self::Sitemaps("missing");
 
     /// The spider's `failed` panicked or did not return.

@@ -328,7 +328,7 @@ impl From<&Stats> for Progress {
         Self {
             ledger: stats.ledger,
             pages: stats.pages(),
-            files: stats.count(Count::Files("downloaded")),
+            files: stats.count(Count::DOWNLOADED),
             bytes: stats.bytes,
             items: stats.items,
             elapsed: stats.elapsed,

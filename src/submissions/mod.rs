@@ -100,11 +100,11 @@ pub(crate) trait SubmissionEnds: Send + Sync {
 
 /// The submitted pages of one crawl.
 pub(crate) struct Submissions<I> {
-    waiting: Mutex<HashMap<SubmissionId, Waiting<I>>>,
+    waiting: Mutex<HashMap<SubmissionId, WaitingCaller<I>>>,
     places: Arc<Semaphore>,
 }
 
-struct Waiting<I> {
+struct WaitingCaller<I> {
     answer: oneshot::Sender<Submitted<I>>,
     /// In whose queue it waits, or has waited.
     domain: Option<Domain>,
@@ -131,7 +131,7 @@ impl<I> Submissions<I> {
             let place = places.acquire_owned().await.ok();
             // Not counted from one: a state may bring requests back that an earlier process was asked for.
             let (id, (answer, answered)) = (SubmissionId(fastrand::u64(..)), oneshot::channel());
-            self.waiting().insert(id, Waiting { answer, domain: None, page: None });
+            self.waiting().insert(id, WaitingCaller { answer, domain: None, page: None });
             Waiter { id, answered, submissions: self, _place: place }
         }
     }
@@ -148,7 +148,7 @@ impl<I> Submissions<I> {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<SubmissionId, Waiting<I>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<SubmissionId, WaitingCaller<I>>> {
         // Nothing that is done under it panics.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,7 +157,7 @@ impl<I> Submissions<I> {
 impl<I: Send + Sync> SubmissionEnds for Submissions<I> {
     fn ended(&self, id: SubmissionId, end: SubmissionEnd) {
         // Dropped and sent after the lock is released: items are of a user's own type.
-        let Some(Waiting { answer, page, .. }) = self.waiting().remove(&id) else { return };
+        let Some(WaitingCaller { answer, page, .. }) = self.waiting().remove(&id) else { return };
         guarded(move || {
             let submitted = match end {
                 SubmissionEnd::Read => page.map(|(url, items)| Submitted::Page { url, items }),
@@ -180,8 +180,9 @@ impl<I: Send + Sync> SubmissionEnds for Submissions<I> {
 
     fn lost(&self, domains: &[Domain]) {
         let domains: HashSet<_> = domains.iter().collect();
-        let is_lost =
-            |_: &SubmissionId, waiting: &mut Waiting<I>| waiting.domain.as_ref().is_some_and(|of| domains.contains(of));
+        let is_lost = |_: &SubmissionId, waiting: &mut WaitingCaller<I>| {
+            waiting.domain.as_ref().is_some_and(|of| domains.contains(of))
+        };
         // Dropped after the lock is released, as above.
         let lost: Vec<_> = self.waiting().extract_if(is_lost).collect();
         for lost in lost {

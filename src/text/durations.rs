@@ -20,13 +20,13 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// # Errors
 /// It is neither text like `1s` nor a number of seconds.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    deserializer.deserialize_any(Written)
+    deserializer.deserialize_any(DurationText)
 }
 
 /// What is written for a duration.
-struct Written;
+struct DurationText;
 
-impl Visitor<'_> for Written {
+impl Visitor<'_> for DurationText {
     type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,10 +19,10 @@ use std::{
 pub struct Alarm(Arc<Owner>);
 
 #[derive(Default)]
-struct Owner(Arc<Shared>);
+struct Owner(Arc<SharedAlarm>);
 
 #[derive(Default)]
-struct Shared {
+struct SharedAlarm {
     calls: Mutex<Calls>,
     changed: Condvar,
 }
@@ -62,7 +62,7 @@ impl Alarm {
     }
 }
 
-impl Shared {
+impl SharedAlarm {
     fn run(&self) {
         let mut due = Vec::new();
         let mut calls = self.calls();

@@ -33,7 +33,7 @@ const DECODED_AT_ONCE: usize = 4 << 10;
 /// # Errors
 /// What could be read is copied by then.
 pub fn copy_body(from: &mut impl BufRead, to: &mut impl Write, decodes: bool) -> Result<u64, NotCopied> {
-    let head = Head::read(from).map_err(NotCopied::Unreadable)?;
+    let head = CodingsOfHead::read(from).map_err(NotCopied::Unreadable)?;
     let mut body = Body { to, decoder: None, chunks: None, length: 0 };
     if decodes {
         let codings = body::codings(head.content.iter().map(Vec::as_slice)).map_err(undecodable)?;
@@ -61,12 +61,12 @@ fn undecodable(error: impl fmt::Display) -> NotCopied {
 }
 
 /// What a head says of codings.
-struct Head {
+struct CodingsOfHead {
     is_chunked: bool,
     content: Vec<Vec<u8>>,
 }
 
-impl Head {
+impl CodingsOfHead {
     fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let head = http_head::read(from)?;
         Ok(Self {

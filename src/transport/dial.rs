@@ -46,7 +46,7 @@ pub async fn dial<Spare>(
 ) -> Result<TcpStream, FetchError> {
     let mut waiting = interleaved(addresses).into_iter();
     let mut attempts = FuturesUnordered::new();
-    let mut failures = Failures::default();
+    let mut failures = DialFailures::default();
     let mut newest: Option<(SocketAddr, Instant)> = None;
     let mut next_at = clock::runtime();
     loop {
@@ -150,7 +150,7 @@ fn name(error: &io::Error) -> String {
 
 /// The failures of the attempts.
 #[derive(Default)]
-struct Failures {
+struct DialFailures {
     refused: Option<FetchError>,
     unwritable: Option<FetchError>,
     /// What may be wrong with this machine, if any attempt says so.
@@ -160,7 +160,7 @@ struct Failures {
     tried: Vec<String>,
 }
 
-impl Failures {
+impl DialFailures {
     fn add(&mut self, address: SocketAddr, failure: FetchError) {
         match failure {
             FetchError::PrivateAddress(_) => _ = self.refused.get_or_insert(failure),

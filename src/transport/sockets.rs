@@ -81,7 +81,7 @@ impl Sockets {
             if let Some(place) = self.spare_place() {
                 return place;
             }
-            let waiting = Waiting::begin(self.budget.demand.clone());
+            let waiting = WaitingRequest::begin(self.budget.demand.clone());
             let place = self.budget.free.clone().acquire_owned().await;
             drop(waiting);
             // The semaphore is never closed, so `acquire` never fails.
@@ -108,7 +108,7 @@ impl Sockets {
     /// Closes an idle socket, of whichever arbiter, and as long as the result is held each one that becomes idle: the
     /// system has none to give.
     pub fn want_room(&self) -> impl Sized + use<> {
-        Waiting::begin(self.budget.demand.clone())
+        WaitingRequest::begin(self.budget.demand.clone())
     }
 
     /// Registers an open stream to a server, whose address is known unless a proxy is between.
@@ -162,9 +162,9 @@ impl Sockets {
 }
 
 /// A waiting request. Its drop corrects the count, also when the wait is abandoned.
-struct Waiting(Arc<Demand>);
+struct WaitingRequest(Arc<Demand>);
 
-impl Waiting {
+impl WaitingRequest {
     /// Increments the count, then notifies. A connection that becomes idle afterwards reads the count, and the sweeps
     /// of already idle ones receive the notification; so no idle connection is missed.
     fn begin(demand: Arc<Demand>) -> Self {
@@ -174,7 +174,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitingRequest {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, SeqCst);
     }

@@ -46,13 +46,13 @@ macro_rules! tell {
 impl<'f> Serializer for Filled<'f> {
     type Ok = bool;
     type Error = Error;
-    type SerializeSeq = Parts<'f>;
-    type SerializeTuple = Parts<'f>;
-    type SerializeTupleStruct = Parts<'f>;
-    type SerializeTupleVariant = Parts<'f>;
-    type SerializeMap = Parts<'f>;
-    type SerializeStruct = Parts<'f>;
-    type SerializeStructVariant = Parts<'f>;
+    type SerializeSeq = FieldParts<'f>;
+    type SerializeTuple = FieldParts<'f>;
+    type SerializeTupleStruct = FieldParts<'f>;
+    type SerializeTupleVariant = FieldParts<'f>;
+    type SerializeMap = FieldParts<'f>;
+    type SerializeStruct = FieldParts<'f>;
+    type SerializeStructVariant = FieldParts<'f>;
 
     tell! {
         serialize_bool(_value: bool) true;
@@ -102,19 +102,19 @@ impl<'f> Serializer for Filled<'f> {
         variant: &'static str,
         value: &T,
     ) -> Result<bool, Error> {
-        Parts::of(self.0).add(variant, value).map(|()| true)
+        FieldParts::of(self.0).add(variant, value).map(|()| true)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'f>, Error> {
-        Ok(Parts::of(None))
+    fn serialize_seq(self, _: Option<usize>) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts::of(None))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Parts<'f>, Error> {
-        Ok(Parts::of(None))
+    fn serialize_tuple(self, _: usize) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts::of(None))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'f>, Error> {
-        Ok(Parts::of(None))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts::of(None))
     }
 
     fn serialize_tuple_variant(
@@ -123,16 +123,16 @@ impl<'f> Serializer for Filled<'f> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Parts<'f>, Error> {
-        Ok(Parts { variant: Some(variant), ..Parts::of(self.0) })
+    ) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts { variant: Some(variant), ..FieldParts::of(self.0) })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Parts<'f>, Error> {
-        Ok(Parts::of(self.0))
+    fn serialize_map(self, _: Option<usize>) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts::of(self.0))
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'f>, Error> {
-        Ok(Parts::of(self.0.filter(|_| !name.starts_with(OF_SERDE_JSON))))
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts::of(self.0.filter(|_| !name.starts_with(OF_SERDE_JSON))))
     }
 
     fn serialize_struct_variant(
@@ -141,13 +141,13 @@ impl<'f> Serializer for Filled<'f> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Parts<'f>, Error> {
-        Ok(Parts { variant: Some(variant), ..Parts::of(self.0) })
+    ) -> Result<FieldParts<'f>, Error> {
+        Ok(FieldParts { variant: Some(variant), ..FieldParts::of(self.0) })
     }
 }
 
 /// What is in a list, or the fields of a map or a struct.
-struct Parts<'f> {
+struct FieldParts<'f> {
     findings: Option<&'f mut Findings>,
     /// The variant whose content they are: it is the item's field, and they are not.
     variant: Option<&'static str>,
@@ -156,7 +156,7 @@ struct Parts<'f> {
     is_filled: bool,
 }
 
-impl<'f> Parts<'f> {
+impl<'f> FieldParts<'f> {
     fn of(findings: Option<&'f mut Findings>) -> Self {
         Self { findings, variant: None, key: String::new(), is_filled: false }
     }
@@ -186,7 +186,7 @@ impl<'f> Parts<'f> {
 
 macro_rules! elements {
     ($($serialize:ident::$method:ident)*) => {
-        $(impl $serialize for Parts<'_> {
+        $(impl $serialize for FieldParts<'_> {
             type Ok = bool;
             type Error = Error;
 
@@ -203,7 +203,7 @@ macro_rules! elements {
 
 macro_rules! fields {
     ($($serialize:ident)*) => {
-        $(impl $serialize for Parts<'_> {
+        $(impl $serialize for FieldParts<'_> {
             type Ok = bool;
             type Error = Error;
 
@@ -230,7 +230,7 @@ fields! {
     SerializeStructVariant
 }
 
-impl SerializeMap for Parts<'_> {
+impl SerializeMap for FieldParts<'_> {
     type Ok = bool;
     type Error = Error;
 

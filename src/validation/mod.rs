@@ -17,7 +17,7 @@ pub use self::{
     schema::{FieldRules, Schema},
     share::Share,
 };
-pub(crate) use self::{field_counts::FieldCounts, tally::Tally};
+pub(crate) use self::{field_counts::FieldCounts, tally::FieldTally};
 
 /// Judges items before they go to the pipelines. A [`Schema`] judges the fields of items that are `serde::Serialize`; a
 /// function judges whole items:
@@ -147,14 +147,14 @@ impl Findings {
 /// All that judges the items of one crawl.
 pub(crate) struct Validators<I: 'static> {
     validators: Vec<Box<dyn Validate<I>>>,
-    found: Arc<Found>,
+    found: Arc<FoundItems>,
 }
 
 /// What was found in the items of one crawl so far.
-pub(crate) struct Found {
+pub(crate) struct FoundItems {
     expected: Vec<(String, Share)>,
     has_rules: bool,
-    tally: Mutex<Tally>,
+    tally: Mutex<FieldTally>,
 }
 
 impl<I: 'static> Validators<I> {
@@ -162,19 +162,19 @@ impl<I: 'static> Validators<I> {
     pub fn new(validators: Vec<Box<dyn Validate<I>>>) -> Self {
         let expected: Vec<_> = validators.iter().flat_map(|validator| validator.expected()).collect();
         let has_rules = validators.iter().any(|validator| validator.has_rules());
-        let tally = Mutex::new(Tally::expecting(&expected));
-        Self { validators, found: Arc::new(Found { expected, has_rules, tally }) }
+        let tally = Mutex::new(FieldTally::expecting(&expected));
+        Self { validators, found: Arc::new(FoundItems { expected, has_rules, tally }) }
     }
 
     /// Returns where what is found is kept, for the report; `None` if nothing judges items.
-    pub fn found(&self) -> Option<Arc<Found>> {
+    pub fn found(&self) -> Option<Arc<FoundItems>> {
         (!self.validators.is_empty()).then(|| self.found.clone())
     }
 
     /// Judges the items of a page and removes the invalid ones. The caller adds what was found to the crawl's when the
     /// page is done, so that a page which is fetched twice counts once.
-    pub fn judge(&self, items: &mut Vec<I>, url: &str) -> Tally {
-        let mut tally = Tally::expecting(&self.found.expected);
+    pub fn judge(&self, items: &mut Vec<I>, url: &str) -> FieldTally {
+        let mut tally = FieldTally::expecting(&self.found.expected);
         if self.validators.is_empty() {
             return tally;
         }
@@ -194,13 +194,13 @@ impl<I: 'static> Validators<I> {
     }
 
     /// Adds what was found on a page that is done.
-    pub fn add(&self, tally: Tally) {
+    pub fn add(&self, tally: FieldTally) {
         self.found.tally().add(tally);
     }
 }
 
-impl Found {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
+impl FoundItems {
+    fn tally(&self) -> MutexGuard<'_, FieldTally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -78,14 +78,14 @@ impl Serialize for Share {
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(ShareText)
     }
 }
 
 /// What is written for a share.
-struct Written;
+struct ShareText;
 
-impl Visitor<'_> for Written {
+impl Visitor<'_> for ShareText {
     type Value = Share;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

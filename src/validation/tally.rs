@@ -1,4 +1,4 @@
-//! Tally: counts what was found in items, within bounds. Knows no rules.
+//! FieldTally: counts what was found in items, within bounds. Knows no rules.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::extract::prefix;
 
 /// What was found in some items.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct FieldTally {
     pages: u64,
     items: u64,
     invalid: u64,
@@ -37,7 +37,7 @@ const MAX_EXAMPLE: usize = 200;
 /// The reason that stands for all beyond the bound.
 const OTHERS: &str = "other reasons";
 
-impl Tally {
+impl FieldTally {
     /// Creates one that counts these fields however many others there are.
     pub fn expecting(expected: &[(String, Share)]) -> Self {
         Self { fields: expected.iter().map(|(name, _)| (name.clone(), 0)).collect(), ..Self::default() }

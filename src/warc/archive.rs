@@ -15,7 +15,7 @@ use super::{
     Exchange, Warc,
     digest::sha256,
     file::{WarcFile, repair_all},
-    members::{Effort, Members},
+    members::{Effort, MemberEncoders},
     payloads::{Original, Payloads},
     record::{Record, new_id},
 };
@@ -36,9 +36,9 @@ const MIN_SHARED_PAYLOAD: usize = 256;
 
 /// An archive, shared by all arbiters. Records are compressed and written on blocking threads.
 #[derive(Clone)]
-pub(crate) struct Archive(Arc<Shared>);
+pub(crate) struct Archive(Arc<SharedArchive>);
 
-struct Shared {
+struct SharedArchive {
     settings: Warc,
     threads: Handle,
     user_agent: OnceLock<String>,
@@ -47,7 +47,7 @@ struct Shared {
     /// One permit for each processor: with more threads at work, records take more memory and no less time.
     turns: Arc<Semaphore>,
     /// What nobody uses at the moment.
-    members: Mutex<Vec<Members>>,
+    members: Mutex<Vec<MemberEncoders>>,
     /// Full files whose index is being made.
     closing: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
@@ -71,7 +71,7 @@ impl Archive {
         repair_all(dir)?;
         let mut serial = 0;
         let file = WarcFile::create(dir, &settings.file_name, &mut serial, clock::wall())?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(SharedArchive {
             settings: settings.clone(),
             threads: threads.clone(),
             user_agent: OnceLock::new(),
@@ -140,7 +140,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
+impl SharedArchive {
     fn broken(&self, error: &io::Error) -> String {
         format!("the archive {} cannot be written any more: {error}", self.settings.dir.display())
     }
@@ -152,14 +152,14 @@ impl Shared {
         written
     }
 
-    fn write_by(&self, members: &mut Members, exchange: &Exchange) -> io::Result<()> {
+    fn write_by(&self, members: &mut MemberEncoders, exchange: &Exchange) -> io::Result<()> {
         let Exchange { url, body, truncated, .. } = exchange;
         let digest = sha256(&[body]);
         let is_shared = truncated.is_none() && body.len() >= MIN_SHARED_PAYLOAD;
         let original = is_shared.then(|| lock(&self.payloads).get(&digest)).flatten();
         let (id, date) = (new_id()?, date_of(exchange.began));
         let mut records = Vec::new();
-        let of = Named { id: &id, date: &date };
+        let of = RecordNames { id: &id, date: &date };
         write_response(exchange, &of, &digest, original.as_ref(), members, &mut records)?;
         write_request(exchange, &of, members, &mut records)?;
         write_metadata(exchange, &of, members, &mut records)?;
@@ -171,7 +171,7 @@ impl Shared {
     }
 
     /// Appends records to the current file, or to a new one if they do not fit.
-    fn append(&self, records: &[u8], members: &mut Members) -> io::Result<()> {
+    fn append(&self, records: &[u8], members: &mut MemberEncoders) -> io::Result<()> {
         let mut current = lock(&self.current);
         if current.is_closed {
             return Err(io::Error::other("it is closed"));
@@ -202,7 +202,7 @@ impl Shared {
     }
 
     /// Returns the record that each file begins with.
-    fn first_record(&self, name: &str, members: &mut Members) -> io::Result<Vec<u8>> {
+    fn first_record(&self, name: &str, members: &mut MemberEncoders) -> io::Result<Vec<u8>> {
         let software = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
         let own = [("software", software), ("format", "WARC File Format 1.1"), ("conformsTo", STANDARD)];
         let user_agent = self.user_agent.get().map(|name| ("http-header-user-agent", name.as_str()));
@@ -219,7 +219,7 @@ impl Shared {
 }
 
 /// Without an explicit end, as that of a client, the file gets its index here.
-impl Drop for Shared {
+impl Drop for SharedArchive {
     fn drop(&mut self) {
         let current = self.current.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(Err(error)) = current.file.take().map(WarcFile::close) {
@@ -229,17 +229,17 @@ impl Drop for Shared {
 }
 
 /// What the records of an exchange name each other by.
-struct Named<'a> {
+struct RecordNames<'a> {
     id: &'a str,
     date: &'a str,
 }
 
 fn write_response(
     exchange: &Exchange,
-    Named { id, date }: &Named<'_>,
+    RecordNames { id, date }: &RecordNames<'_>,
     digest: &str,
     original: Option<&Original>,
-    members: &mut Members,
+    members: &mut MemberEncoders,
     to: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Exchange { url, server, head, body, truncated, .. } = exchange;
@@ -268,8 +268,8 @@ fn write_response(
 
 fn write_request(
     exchange: &Exchange,
-    Named { id: response, date }: &Named<'_>,
-    members: &mut Members,
+    RecordNames { id: response, date }: &RecordNames<'_>,
+    members: &mut MemberEncoders,
     to: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Exchange { url, server, request, .. } = exchange;
@@ -286,8 +286,8 @@ fn write_request(
 
 fn write_metadata(
     exchange: &Exchange,
-    Named { id: response, date }: &Named<'_>,
-    members: &mut Members,
+    RecordNames { id: response, date }: &RecordNames<'_>,
+    members: &mut MemberEncoders,
     to: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Exchange { url, notes, .. } = exchange;

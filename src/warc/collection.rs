@@ -26,15 +26,15 @@ use crate::{error::Result, headers::http_head};
 /// The archived responses of a folder. Takes about 80 bytes of memory for each.
 #[derive(Clone)]
 pub(crate) struct Collection {
-    found: Arc<Found>,
+    found: Arc<FoundFiles>,
     threads: Handle,
 }
 
-struct Found {
+struct FoundFiles {
     path: PathBuf,
     files: Vec<PathBuf>,
     /// The response of each URL that is replayed, by a hash of it.
-    by_url: HashMap<u128, (Rank, RecordLocation)>,
+    by_url: HashMap<u128, (ResponseRank, RecordLocation)>,
     /// The first record with each payload, for those that refer to it.
     by_digest: HashMap<u128, RecordLocation>,
 }
@@ -47,14 +47,14 @@ struct RecordLocation {
 
 /// Which response of a URL is replayed: the latest that is an answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+struct ResponseRank {
     is_answer: bool,
     /// In 14 digits: the names of files of several writers do not tell which is the later one.
     received: u64,
 }
 
 /// A response that is about to be read.
-pub(crate) struct Opened {
+pub(crate) struct OpenedResponse {
     record: Record,
     reader: Reader,
     /// Where the body is, if it is another record's.
@@ -100,13 +100,13 @@ impl Collection {
                     continue;
                 }
                 let key = xxh3_128(canonical(&entry.url).as_bytes());
-                let rank = Rank::of(entry);
+                let rank = ResponseRank::of(entry);
                 if by_url.get(&key).is_none_or(|(known, _)| *known <= rank) {
                     by_url.insert(key, (rank, location));
                 }
             }
         }
-        let found = Found { path: path.to_owned(), files, by_url, by_digest };
+        let found = FoundFiles { path: path.to_owned(), files, by_url, by_digest };
         Ok(Some(Self { found: Arc::new(found), threads: threads.clone() }))
     }
 
@@ -119,7 +119,7 @@ impl Collection {
     ///
     /// # Errors
     /// Its record cannot be read.
-    pub async fn find(&self, url: &str) -> Result<Option<Opened>, String> {
+    pub async fn find(&self, url: &str) -> Result<Option<OpenedResponse>, String> {
         let key = xxh3_128(canonical(url).as_bytes());
         let Some((_, location)) = self.found.by_url.get(&key).copied() else { return Ok(None) };
         let (found, url) = (self.found.clone(), url.to_owned());
@@ -127,11 +127,11 @@ impl Collection {
         opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Reads a response that was found. Takes memory for [`Opened::length`].
+    /// Reads a response that was found. Takes memory for [`OpenedResponse::length`].
     ///
     /// # Errors
     /// Its record cannot be read.
-    pub async fn read(&self, opened: Opened) -> Result<Archived, String> {
+    pub async fn read(&self, opened: OpenedResponse) -> Result<Archived, String> {
         // Allocated here: the allocator keeps freed memory for each thread, and the blocking threads are many.
         let block = Vec::with_capacity(usize::try_from(opened.length()).unwrap_or(0));
         let read = self.threads.spawn_blocking(move || opened.read(block)).await;
@@ -152,7 +152,7 @@ fn warcs_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-impl Rank {
+impl ResponseRank {
     fn of(entry: &Entry) -> Self {
         // What a server says while it refuses is not the page's content. What is not modified has its content in the
         // record before, or in one of another archive.
@@ -162,21 +162,21 @@ impl Rank {
     }
 }
 
-impl Found {
-    fn open(&self, location: RecordLocation, url: &str) -> Result<Option<Opened>> {
+impl FoundFiles {
+    fn open(&self, location: RecordLocation, url: &str) -> Result<Option<OpenedResponse>> {
         let Some((record, reader)) = self.record_at(location)? else { return Ok(None) };
         if record.url().map(canonical) != Some(canonical(url)) {
             return Ok(None);
         }
         if record.kind() != "revisit" {
             let length = record.length();
-            return Ok(Some(Opened { record, reader, payload: None, length }));
+            return Ok(Some(OpenedResponse { record, reader, payload: None, length }));
         }
         let digest = record.field("WARC-Payload-Digest").unwrap_or_default();
         let Some(location) = self.by_digest.get(&xxh3_128(digest.as_bytes())) else { return Ok(None) };
         let Some((original, payload)) = self.record_at(*location)? else { return Ok(None) };
         let length = record.length().saturating_add(original.length());
-        Ok(Some(Opened { record, reader, payload: Some(payload), length }))
+        Ok(Some(OpenedResponse { record, reader, payload: Some(payload), length }))
     }
 
     fn record_at(&self, location: RecordLocation) -> Result<Option<(Record, Reader)>> {
@@ -188,7 +188,7 @@ impl Found {
     }
 }
 
-impl Opened {
+impl OpenedResponse {
     /// Returns the most bytes that it takes.
     pub fn length(&self) -> u64 {
         self.length

@@ -22,12 +22,20 @@ use crate::{
 
 /// A line of an index: one response.
 ///
-/// ```no_run
-/// # fn example() -> actix_crawler::Result<()> {
-/// for entry in actix_crawler::warc::index_of("crawl.warc.gz")? {
-///     println!("{} at offset {}: {:?}", entry.url, entry.offset, entry.status);
-/// }
-/// # Ok(()) }
+/// ```
+/// # let record = concat!(
+/// #     "WARC/1.1\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:7b1e8d0c-0000-4000-8000-000000000001>\r\n",
+/// #     "WARC-Date: 2026-11-29T08:30:00Z\r\nWARC-Target-URI: https://example.org/\r\n",
+/// #     "Content-Type: application/http;msgtype=response\r\nContent-Length: 40\r\n\r\n",
+/// #     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\r\n\r\n",
+/// # );
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let archive = folder.path().join("crawl.warc");
+/// # std::fs::write(&archive, record).unwrap();
+/// let entries = actix_crawler::warc::index_of(archive)?;
+/// assert_eq!((entries[0].url.as_str(), entries[0].offset), ("https://example.org/", 0));
+/// assert_eq!(entries[0].status.as_deref(), Some("200"));
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Members: compresses records, each to a gzip member of its own (RFC 1952). Knows no records.
+//! MemberEncoders: compresses records, each to a gzip member of its own (RFC 1952). Knows no records.
 //!
 //! The encoders are kept for the next record: to make one takes longer than to compress a short record with it.
 
@@ -7,7 +7,7 @@ use std::io;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Encoders for one record after the other.
-pub(super) struct Members {
+pub(super) struct MemberEncoders {
     usual: Compress,
     fast: Compress,
 }
@@ -26,14 +26,14 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// How much room there is for what the encoder brings at once.
 const ROOM: usize = 8 << 10;
 
-impl Default for Members {
+impl Default for MemberEncoders {
     fn default() -> Self {
         let encoder = |level| Compress::new(level, false);
         Self { usual: encoder(Compression::default()), fast: encoder(Compression::fast()) }
     }
 }
 
-impl Members {
+impl MemberEncoders {
     /// Appends some pieces as one member to `to`.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn each_record_is_a_member_that_others_read_whatever_came_before() {
         let mut random = fastrand::Rng::with_seed(7);
-        let mut members = Members::default();
+        let mut members = MemberEncoders::default();
         let (mut all, mut texts) = (Vec::new(), Vec::new());
         for length in [0, 1, 700, 40_000, 3 << 20, 9, 0] {
             let text: Vec<u8> = (0..length).map(|n| if n % 3 == 0 { random.u8(..) } else { b'a' }).collect();

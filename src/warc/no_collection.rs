@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Collection(Infallible);
 
 /// There is none.
-pub(crate) struct Opened(Infallible);
+pub(crate) struct OpenedResponse(Infallible);
 
 /// A response as it is archived.
 pub(crate) struct Archived {
@@ -47,7 +47,7 @@ impl Collection {
     /// # Errors
     /// None.
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    pub async fn find(&self, _: &str) -> Result<Option<Opened>, String> {
+    pub async fn find(&self, _: &str) -> Result<Option<OpenedResponse>, String> {
         match self.0 {}
     }
 
@@ -56,12 +56,12 @@ impl Collection {
     /// # Errors
     /// None.
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    pub async fn read(&self, _: Opened) -> Result<Archived, String> {
+    pub async fn read(&self, _: OpenedResponse) -> Result<Archived, String> {
         match self.0 {}
     }
 }
 
-impl Opened {
+impl OpenedResponse {
     /// Cannot be called.
     pub fn length(&self) -> u64 {
         match self.0 {}

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{record::Record, stream::Stream};
+use super::{record::Record, stream::RecordStream};
 use crate::error::{Error, Result};
 
 /// The longest header of a record: the longest URLs in web archives are `data:` URLs of some hundred kilobytes.
@@ -30,33 +30,42 @@ const MAX_BLANK: usize = 64;
 /// Reads the records of a WARC file, compressed or plain. After [`Reader::next_record`] it reads the block of that
 /// record; what of it is not read is skipped. The memory that it takes is bounded, whatever the file contains.
 ///
-/// ```no_run
-/// # fn example() -> actix_crawler::Result<()> {
+/// ```
 /// use std::io::Read;
 ///
-/// let mut archive = actix_crawler::warc::Reader::open("crawl.warc.gz")?;
+/// # let record = concat!(
+/// #     "WARC/1.1\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:7b1e8d0c-0000-4000-8000-000000000001>\r\n",
+/// #     "WARC-Date: 2026-11-29T08:30:00Z\r\nWARC-Target-URI: https://example.org/\r\n",
+/// #     "Content-Type: application/http;msgtype=response\r\nContent-Length: 40\r\n\r\n",
+/// #     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\r\n\r\n",
+/// # );
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let archive = folder.path().join("crawl.warc");
+/// # std::fs::write(&archive, record).unwrap();
+/// let mut archive = actix_crawler::warc::Reader::open(archive)?;
 /// while let Some(record) = archive.next_record()? {
 ///     if record.url() == Some("https://example.org/") {
 ///         let mut block = Vec::new();
 ///         archive.read_to_end(&mut block).map_err(actix_crawler::Error::spider)?;
+///         assert!(block.starts_with(b"HTTP/1.1 200 OK"));
 ///     }
 /// }
-/// # Ok(()) }
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 pub struct Reader {
     path: PathBuf,
-    stream: Stream,
+    stream: RecordStream,
     /// Where the current member begins.
     member: Option<u64>,
     /// What is left of the current block.
     left: u64,
     /// Where the last whole record ends.
     whole: u64,
-    state: State,
+    state: ReaderState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ReaderState {
     /// A record, or its end, is to be read to its end.
     InRecord,
     /// A member begins.
@@ -80,9 +89,9 @@ impl Reader {
     /// It cannot be read.
     pub fn open_at(path: impl AsRef<Path>, offset: u64) -> Result<Self> {
         let path = path.as_ref();
-        let stream = File::open(path).and_then(|file| Stream::at(file, offset));
+        let stream = File::open(path).and_then(|file| RecordStream::at(file, offset));
         let stream = stream.map_err(|error| Error::file(path, error))?;
-        let state = State::BetweenMembers;
+        let state = ReaderState::BetweenMembers;
         Ok(Self { path: path.to_owned(), stream, member: None, left: 0, whole: offset, state })
     }
 
@@ -105,7 +114,7 @@ impl Reader {
     }
 
     fn failed(&mut self, error: io::Error) -> Error {
-        (self.state, self.left) = (State::Failed, 0);
+        (self.state, self.left) = (ReaderState::Failed, 0);
         let (path, offset) = (self.path.clone(), self.member.unwrap_or(self.whole));
         match error.kind() {
             ErrorKind::UnexpectedEof => Error::Archive { path, offset, why: ENDS_TOO_EARLY.to_owned() },
@@ -120,19 +129,19 @@ impl Reader {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.state == State::Failed {
+        if self.state == ReaderState::Failed {
             return Err(invalid("it is damaged before this place"));
         }
-        if self.state == State::BetweenMembers {
+        if self.state == ReaderState::BetweenMembers {
             return Ok(());
         }
         io::copy(self, &mut io::sink())?;
         self.skip_blank()?;
         // At the end of a member, its checksum has been compared by now.
         if self.stream.is_compressed() && self.stream.fill_buf()?.is_empty() {
-            self.state = State::BetweenMembers;
+            self.state = ReaderState::BetweenMembers;
         }
-        if self.state == State::BetweenMembers || !self.stream.is_compressed() {
+        if self.state == ReaderState::BetweenMembers || !self.stream.is_compressed() {
             self.whole = self.stream.position();
         }
         Ok(())
@@ -151,18 +160,18 @@ impl Reader {
     /// the end of the file.
     fn begin_member(&mut self) -> io::Result<Option<u64>> {
         loop {
-            if self.state == State::BetweenMembers || !self.stream.is_compressed() {
+            if self.state == ReaderState::BetweenMembers || !self.stream.is_compressed() {
                 self.member = None;
                 self.member = self.stream.begin()?;
             }
             let Some(offset) = self.member else { return Ok(None) };
-            self.state = State::InRecord;
+            self.state = ReaderState::InRecord;
             self.skip_blank()?;
             if !self.stream.fill_buf()?.is_empty() {
                 return Ok(Some(offset));
             }
             // A member without a record, or blank lines at the end.
-            self.state = State::BetweenMembers;
+            self.state = ReaderState::BetweenMembers;
             self.whole = self.stream.position();
             if !self.stream.is_compressed() {
                 return Ok(None);

@@ -5,19 +5,26 @@ use std::io;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::members::{Effort, Members};
+use super::members::{Effort, MemberEncoders};
 
 /// The header of a record.
 ///
-/// ```no_run
-/// # fn example() -> actix_crawler::Result<()> {
-/// let mut archive = actix_crawler::warc::Reader::open("crawl.warc.gz")?;
+/// ```
+/// # let record = concat!(
+/// #     "WARC/1.1\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:7b1e8d0c-0000-4000-8000-000000000001>\r\n",
+/// #     "WARC-Date: 2026-11-29T08:30:00Z\r\nWARC-Target-URI: https://example.org/\r\n",
+/// #     "Content-Type: application/http;msgtype=response\r\nContent-Length: 40\r\n\r\n",
+/// #     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\r\n\r\n",
+/// # );
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let archive = folder.path().join("crawl.warc");
+/// # std::fs::write(&archive, record).unwrap();
+/// let mut archive = actix_crawler::warc::Reader::open(archive)?;
 /// while let Some(record) = archive.next_record()? {
-///     if record.kind() == "response" {
-///         println!("{} at {}", record.url().unwrap_or_default(), record.field("WARC-Date").unwrap_or_default());
-///     }
+///     assert_eq!((record.kind(), record.url()), ("response", Some("https://example.org/")));
+///     assert_eq!(record.field("WARC-Date"), Some("2026-11-29T08:30:00Z"));
 /// }
-/// # Ok(()) }
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -81,7 +88,7 @@ impl Record {
         &self,
         [first, rest]: [&[u8]; 2],
         effort: Effort,
-        members: &mut Members,
+        members: &mut MemberEncoders,
         to: &mut Vec<u8>,
     ) -> io::Result<()> {
         let mut header = String::with_capacity(1024);

@@ -8,15 +8,13 @@ use crate::error::{Error, Result};
 
 /// An archive in the WARC format: each request and response as it was on the wire, in files of one folder.
 ///
-/// ```no_run
+/// ```
 /// use actix_crawler::{prelude::*, warc::Warc};
 ///
 /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()));
-/// let report = Crawler::new(titles, "archivebot/1.0 (+https://example.org/bot)")
+/// let crawler = Crawler::new(titles, "archivebot/1.0 (+https://example.org/bot)")
 ///     .seed("https://example.org/")
-///     .archive(Warc::to("archive").info("operator", "The Example Library"))
-///     .run_blocking()?;
-/// # Ok::<(), Error>(())
+///     .archive(Warc::to("archive").info("operator", "The Example Library"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

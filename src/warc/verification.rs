@@ -7,11 +7,20 @@ use crate::{error::Result, headers::http_head};
 
 /// What [`verify`] has found.
 ///
-/// ```no_run
-/// # fn example() -> actix_crawler::Result<()> {
-/// let found = actix_crawler::warc::verify("crawl.warc.gz")?;
-/// println!("{} records, {} of them with a digest", found.records, found.compared);
-/// # Ok(()) }
+/// ```
+/// # let record = concat!(
+/// #     "WARC/1.1\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:7b1e8d0c-0000-4000-8000-000000000001>\r\n",
+/// #     "WARC-Date: 2026-11-29T08:30:00Z\r\nWARC-Target-URI: https://example.org/\r\n",
+/// #     "Content-Type: application/http;msgtype=response\r\nContent-Length: 40\r\n\r\n",
+/// #     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi\r\n\r\n",
+/// # );
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let archive = folder.path().join("crawl.warc");
+/// # std::fs::write(&archive, record).unwrap();
+/// let found = actix_crawler::warc::verify(archive)?;
+/// assert_eq!((found.records, found.compared), (1, 0), "it has no digest to compare");
+/// assert!(found.problems.is_empty());
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,5 +1,7 @@
 //! Config: the settings of a crawl, overridden by command line options.
 
+mod file;
+mod network;
 #[cfg(test)]
 mod tests;
 
@@ -7,23 +9,21 @@ use std::{collections::BTreeMap, path::Path};
 
 use actix_crawler::{
     Error, Request, Settings,
-    internals::{Source, belongs_to_origin},
-    settings::{Fault, PagePart, PageSettings},
-    transport::{
-        AddressGuard, HostPattern, ProxyUrl, Purpose, RefusedAddress, ResponseStoreSettings, TlsSettings,
-        TransportSettings,
-    },
+    internals::belongs_to_origin,
+    settings::{PagePart, PageSettings},
+    transport::{AddressGuard, Purpose, RefusedAddress, ResponseStoreSettings},
     warc::Warc,
 };
 use url::Url;
 
+pub use self::file::{CheckedFile, check, read};
 use super::{
     convert::Converter,
     exit::Failure,
     named_files::NamedFiles,
-    options::{CrawlOptions, Network},
+    options::CrawlOptions,
     output::PageOutputs,
-    page::{PageSpider, Part},
+    page::{MarkdownPart, PageSpider},
     seeds,
     select::Select,
     values,
@@ -44,97 +44,6 @@ pub struct CheckedConfig {
     pub convert: Vec<Converter>,
     /// Where pages go.
     pub outputs: PageOutputs,
-}
-
-/// Reads the settings of a file and of the environment.
-///
-/// # Errors
-/// The file cannot be read, or one of them has an invalid setting: the message names the line and what to write.
-pub fn read(path: Option<&Path>) -> Result<Settings, Failure> {
-    let source = Source::with_env(path).map_err(|error| unreadable("--config", error))?;
-    let (settings, mut faults) = source.read();
-    if let Some(settings) = &settings {
-        faults.extend(faults_of_pages(&source, settings));
-        faults.extend(source.faults_of_files(settings));
-    }
-    match settings.filter(|_| faults.is_empty()) {
-        Some(settings) => Ok(settings),
-        None => Err(unreadable("--config", source.error(&in_order(faults)))),
-    }
-}
-
-/// What is wrong with a file.
-pub struct Checked {
-    /// All that is wrong with it by itself, and with the variables that replace its values here.
-    pub faults: Vec<Fault>,
-    /// The names of those variables.
-    pub variables: Vec<String>,
-}
-
-/// Checks a file by itself, and with the variables that replace its values: the file may go elsewhere without them.
-///
-/// # Errors
-/// It cannot be read, or a variable is no text.
-pub fn check(path: &Path) -> Result<Checked, Failure> {
-    let unreadable = |error| unreadable("config check", error);
-    let mut faults = faults(&Source::of_file(path).map_err(unreadable)?);
-    let with_env = Source::with_env(Some(path)).map_err(unreadable)?;
-    let variables: Vec<_> = with_env.variables().map(str::to_owned).collect();
-    if !variables.is_empty() {
-        let of_file = faults.clone();
-        faults.extend(self::faults(&with_env).into_iter().filter(|fault| !of_file.contains(fault)));
-    }
-    Ok(Checked { faults: in_order(faults), variables })
-}
-
-/// Returns all that is wrong with a file, and with the variables that replace its values.
-fn faults(source: &Source) -> Vec<Fault> {
-    let (settings, mut faults) = source.read();
-    if let Some(settings) = &settings {
-        faults.extend(faults_of_pages(source, settings));
-        faults.extend(source.faults_of_files(settings));
-        faults.extend(source.fault_of_user_agent(settings));
-        let names = fields(settings);
-        faults.extend(source.faults_of_feeds(settings, &names));
-        for name in settings.pages.validate.fields.keys().filter(|name| !names.contains(name)) {
-            let why =
-                format!("there is no such field; write it in [pages.select], or name one of {}", names.join(", "));
-            faults.extend(source.fault(&["pages", "validate", "fields", name], why));
-        }
-    }
-    faults
-}
-
-fn unreadable(option: &str, error: Error) -> Failure {
-    match error {
-        Error::File { path, source } => Failure::unreadable(option, &path, &source),
-        // Faults tell their lines themselves.
-        Error::Setting { what, why } => Failure::usage(format!("{what} {why}")),
-        other => other.into(),
-    }
-}
-
-fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
-    faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
-    faults
-}
-
-/// Returns what is wrong with what the command line alone reads.
-fn faults_of_pages(source: &Source, settings: &Settings) -> Vec<Fault> {
-    let pages = &settings.pages;
-    let selects = pages.select.iter().map(|(name, query)| ("select", name, Select::new(name, query).err()));
-    let converters = pages.convert.iter().map(|(of, command)| ("convert", of, Converter::new(of, command).err()));
-    let wrong = selects.chain(converters).filter_map(|(table, key, why)| Some((table, key, why?)));
-    let faults = wrong.flat_map(|(table, key, why)| source.fault(&["pages", table, key], why));
-    let each = pages.each.as_deref().and_then(|each| values::css(each).err());
-    faults.chain(each.into_iter().flat_map(|why| source.fault(&["pages", "each"], why))).collect()
-}
-
-/// Returns the names of the fields that each page has by a file alone.
-fn fields(settings: &Settings) -> Vec<String> {
-    let mut names = page_spider(Vec::new(), settings, None).columns();
-    names.extend(settings.pages.select.keys().cloned());
-    names
 }
 
 /// Overrides settings by the given options.
@@ -294,7 +203,7 @@ fn page_spider(select: Vec<Select>, settings: &Settings, outputs: Option<&PageOu
         simhash: pages.simhash,
         language: pages.language,
         change: settings.recrawl.adaptive.is_some(),
-        markdown: pages.markdown.map(Part::from),
+        markdown: pages.markdown.map(MarkdownPart::from),
         as_files: outputs.is_some_and(PageOutputs::has_folder),
         files: match (&settings.files.dir, pages.files.is_empty()) {
             (None, _) => Vec::new(),
@@ -363,44 +272,6 @@ fn override_politeness(settings: &mut Settings, options: &CrawlOptions) {
         domain.robots = domain.robots.filter(|_| options.pace.robots.is_none());
         domain.max_pages = domain.max_pages.filter(|_| options.pages.max_pages_per_domain.is_none());
         domain.max_queued = domain.max_queued.filter(|_| options.pages.max_queued_per_domain.is_none());
-    }
-}
-
-impl Network {
-    /// Overrides the transport's settings by the given options.
-    ///
-    /// # Errors
-    /// A certificate file cannot be read.
-    pub fn over(&self, mut transport: TransportSettings) -> Result<TransportSettings, Failure> {
-        transport.guard.allow_private |= self.allow_private;
-        transport.guard.allow.extend(&self.allow_address);
-        // Of two rules for one host the later wins.
-        transport.resolve.extend(self.resolve.iter().cloned());
-        if !self.proxy.is_empty() {
-            // Proxies on the command line replace the file's.
-            transport.proxies.via = self.proxy.iter().map(ProxyUrl::new).collect();
-        }
-        transport.proxies.from_env |= self.proxy_env;
-        transport.tls.ca_files.extend(self.ca.iter().cloned());
-        transport.tls.insecure.extend(self.insecure.iter().map(HostPattern::new));
-        transport.credentials.extend(self.user.iter().cloned());
-        if let Some(limit) = self.timeout {
-            transport.deadlines = transport.deadlines.within(limit);
-        }
-        put(&mut transport.body.max_bytes, self.max_body);
-        transport.chunked_over_length |= self.chunked_over_length;
-        let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
-        if !ca_files.is_empty() || !client_certificates.is_empty() {
-            // Also read here, since the library's error does not say whether a file was to be read or written.
-            transport.tls.check().map_err(|error| match error {
-                Error::File { path, source } => {
-                    let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
-                    Failure::unreadable(option, &path, &source)
-                }
-                other => other.into(),
-            })?;
-        }
-        Ok(transport)
     }
 }
 

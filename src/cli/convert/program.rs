@@ -11,9 +11,9 @@ use std::{
 
 /// A program that runs. On Unix it leads a process group of its own: a script is killed with what it has started, and
 /// Ctrl-C on a terminal does not reach it, as a crawl lets what is in flight end.
-pub struct Program(Mutex<State>);
+pub struct Program(Mutex<ProgramState>);
 
-struct State {
+struct ProgramState {
     child: Child,
     /// Its number may be another process's by now.
     is_reaped: bool,
@@ -37,7 +37,7 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(command, 0);
         let mut child = command.spawn()?;
         let taken = take(&mut child);
-        let program = Arc::new(Self(Mutex::new(State { child, is_reaped: false })));
+        let program = Arc::new(Self(Mutex::new(ProgramState { child, is_reaped: false })));
         running.retain(|program| program.strong_count() > 0);
         running.push(Arc::downgrade(&program));
         Ok((program, taken))

@@ -9,7 +9,7 @@ use actix_crawler::{Crawler, Report, settings::DEFAULT_SPACING};
 use tokio::sync::mpsc;
 
 use self::{
-    server::Server,
+    server::DemoServer,
     sites::{QUIET, SITES, TIRED},
 };
 use super::{
@@ -21,7 +21,7 @@ use super::{
     page::PageSpider,
     paint::Paint,
     progress_view::ProgressView,
-    watch::{self, Watch},
+    watch::{self, CrawlWatch},
 };
 
 /// Runs the command.
@@ -35,7 +35,7 @@ pub fn run(options: &DemoOptions) -> Result<Exit, Failure> {
 async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     let paint = Paint::on(&io::stdout());
     let (remarks, remarked) = mpsc::unbounded_channel();
-    let server = Server::start(remarks).map_err(|error| Failure::not_run(format!("no site to show: {error}")))?;
+    let server = DemoServer::start(remarks).map_err(|error| Failure::not_run(format!("no site to show: {error}")))?;
     let signals = watch::listen()?;
     print(introduction(&server, paint).as_bytes())?;
 
@@ -47,7 +47,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
         .allow_private()
         .start()?;
     let progress = ProgressView::new(options.progress, false, None, now());
-    let report = Watch { progress, remarks: Some(remarked) }.until_the_end(&handle, signals).await?;
+    let report = CrawlWatch { progress, remarks: Some(remarked) }.until_the_end(&handle, signals).await?;
     print(conclusion(&report, &server, paint).as_bytes())?;
     Ok(match Exit::of(&report) {
         // Missing pages are part of the demo.
@@ -56,7 +56,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     })
 }
 
-fn introduction(server: &Server, paint: Paint) -> String {
+fn introduction(server: &DemoServer, paint: Paint) -> String {
     let mut text = format!(
         "{}\nThey live on {}, a port of this machine: no byte leaves it. The crawler begins at the front\n\
          page of each and keeps to its defaults at every domain: robots.txt obeyed, one request at a time, a\n\
@@ -71,7 +71,7 @@ fn introduction(server: &Server, paint: Paint) -> String {
     text
 }
 
-fn conclusion(report: &Report, server: &Server, paint: Paint) -> String {
+fn conclusion(report: &Report, server: &DemoServer, paint: Paint) -> String {
     let mut text = format!("\n{}\n{report}\n\n", paint.bold("What the crawler says"));
     let _ = writeln!(text, "{}", paint.bold("What the sites saw, by their own clock"));
     let _ = writeln!(text, "{:<17} requests  smallest gap  at once", "site");

@@ -1,4 +1,4 @@
-//! Server: the demo's sites on one port of this machine; records when each request arrives.
+//! DemoServer: the demo's sites on one port of this machine; records when each request arrives.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The server, on a thread of its own that ends with the process.
-pub struct Server {
+pub struct DemoServer {
     /// Its address.
     pub address: SocketAddr,
     seen: Arc<Mutex<HashMap<String, HostLog>>>,
@@ -52,7 +52,7 @@ impl HostLog {
     }
 }
 
-impl Server {
+impl DemoServer {
     /// Starts on a free port. Remarks are sent to `remarks`.
     ///
     /// # Errors

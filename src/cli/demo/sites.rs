@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 /// One of the demo's sites.
-pub struct Site {
+pub struct DemoSite {
     /// Its host.
     pub host: &'static str,
     /// The name for its pages.
@@ -14,12 +14,12 @@ pub struct Site {
     pub story: &'static str,
 }
 
-const fn site(host: &'static str, noun: &'static str, pages: u32, story: &'static str) -> Site {
-    Site { host, noun, pages, story }
+const fn site(host: &'static str, noun: &'static str, pages: u32, story: &'static str) -> DemoSite {
+    DemoSite { host, noun, pages, story }
 }
 
 /// The sites. Names under `.test` are reserved for tests (RFC 2606).
-pub const SITES: [Site; 12] = [
+pub const SITES: [DemoSite; 12] = [
     site("library.test", "shelf", 13, "answers at once"),
     site("bakery.test", "loaf", 12, "answers at once"),
     site("garden.test", "bed", 12, "answers at once"),
@@ -106,7 +106,7 @@ fn is_deep(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|rest| !rest.is_empty() && rest.replace("deeper/", "").is_empty())
 }
 
-impl Site {
+impl DemoSite {
     fn page_at(&self, path: &str) -> DemoResponse {
         let number = match path.strip_prefix('/').map(|path| path.split_once('/')) {
             Some(None) if path == "/" => 0,
@@ -136,7 +136,7 @@ impl Site {
     }
 }
 
-fn page(site: &Site, path: &str, links: &[String]) -> DemoResponse {
+fn page(site: &DemoSite, path: &str, links: &[String]) -> DemoResponse {
     let mut body = format!("<!doctype html><title>{} {path}</title><h1>{path}</h1>", site.host);
     for link in links {
         // Writing to a String cannot fail.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     super::{exit, validation::ValidationOptions, values},
-    ClusterOptions, IdentityOptions, Network,
+    ClusterOptions, IdentityOptions, NetworkOptions,
     output::OutputOptions,
     pace::PaceOptions,
     pages::PageOptions,
@@ -38,7 +38,7 @@ pub struct CrawlOptions {
     #[command(flatten)]
     pub pace: PaceOptions,
     #[command(flatten)]
-    pub network: Network,
+    pub network: NetworkOptions,
     /// Send this header with every request that has none of its name, as `Name: value`; may be repeated. A Host, and
     /// what looks like a secret, as Authorization, Cookie and X-Api-Key, goes to the origins of the given URLs only
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header, help_heading = "Network")]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     super::{exit, values},
-    IdentityOptions, Network,
+    IdentityOptions, NetworkOptions,
 };
 
 /// The options of `fetch`.
@@ -34,7 +34,7 @@ pub struct FetchOptions {
     #[command(flatten)]
     pub identity: IdentityOptions,
     #[command(flatten)]
-    pub network: Network,
+    pub network: NetworkOptions,
 }
 
 /// The options of `robots`.
@@ -50,7 +50,7 @@ pub struct RobotsOptions {
     #[command(flatten)]
     pub identity: IdentityOptions,
     #[command(flatten)]
-    pub network: Network,
+    pub network: NetworkOptions,
 }
 
 /// The options of `sitemap`.
@@ -72,5 +72,5 @@ pub struct SitemapOptions {
     #[command(flatten)]
     pub identity: IdentityOptions,
     #[command(flatten)]
-    pub network: Network,
+    pub network: NetworkOptions,
 }

@@ -23,7 +23,7 @@ pub use self::{
     config::{ConfigOptions, ConfigTask},
     crawl::CrawlOptions,
     look::{FetchOptions, RobotsOptions, SitemapOptions},
-    network::{IdentityOptions, Network},
+    network::{IdentityOptions, NetworkOptions},
     poll::PollOptions,
     state::{ExplainOptions, StateOptions},
     warc::{WarcOptions, WarcTask},

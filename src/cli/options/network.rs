@@ -1,4 +1,4 @@
-//! Network: the options of who asks and how to connect, which every command that sends requests has.
+//! NetworkOptions: the options of who asks and how to connect, which every command that sends requests has.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -23,7 +23,7 @@ pub struct IdentityOptions {
 /// How to connect.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Network")]
-pub struct Network {
+pub struct NetworkOptions {
     /// Connect to private, loopback and link-local addresses too [default: they are refused]
     #[arg(long)]
     pub allow_private: bool,

@@ -6,7 +6,7 @@ use actix_crawler::settings::Pattern;
 use clap::Args;
 
 use super::{
-    super::{convert::Converter, page::Part, select::Select, values},
+    super::{convert::Converter, page::MarkdownPart, select::Select, values},
     ProgressMode,
 };
 
@@ -56,7 +56,7 @@ pub struct OutputOptions {
         require_equals = true,
         default_missing_value = "main"
     )]
-    pub markdown: Option<Part>,
+    pub markdown: Option<MarkdownPart>,
     /// Read documents of this content type as pages, by a program that reads one on stdin and writes text or HTML on
     /// stdout: application/pdf="pdftotext - -"; spaces separate its arguments, quotes do not join them, and no shell
     /// reads it; may be repeated

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::{
     super::{exit, values},
-    IdentityOptions, Network, ProgressMode,
+    IdentityOptions, NetworkOptions, ProgressMode,
 };
 
 /// The options of `poll`.
@@ -51,7 +51,7 @@ pub struct PollOptions {
     pub retries: Option<u32>,
 
     #[command(flatten)]
-    pub network: Network,
+    pub network: NetworkOptions,
     /// Keep the cookies that servers set, and send them back [default: ignore them]
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,

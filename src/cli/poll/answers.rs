@@ -20,7 +20,7 @@ use super::{
         options::PollOptions,
         terminal,
     },
-    Done, NotSent,
+    NotSent, PollResult,
 };
 
 /// Writes the answers, as one JSON line each.
@@ -83,7 +83,7 @@ impl<'a> Answers<'a> {
     ///
     /// # Errors
     /// The line, or the body's own file, cannot be written.
-    pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
+    pub fn write(&mut self, index: usize, done: &PollResult) -> Result<(), Failure> {
         let base = AnswerLine { index, url: done.url.as_deref(), ..AnswerLine::default() };
         match &done.result {
             Err(NotSent::Line(why)) => self.line(&AnswerLine { error: Some(why.clone()), kind: Some("input"), ..base }),

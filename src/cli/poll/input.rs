@@ -17,11 +17,11 @@ use super::{
 
 /// The sources of requests. Arguments are parsed at once; lines of files and stdin when their turn comes.
 pub struct Input {
-    sources: Vec<Source>,
+    sources: Vec<InputSource>,
     common: Common,
 }
 
-enum Source {
+enum InputSource {
     Argument(PollRequest),
     File(String, File),
     Stdin,
@@ -43,12 +43,12 @@ impl Input {
         let mut sources = Vec::new();
         for argument in &options.urls {
             sources.push(match argument.as_str() {
-                "-" => Source::Stdin,
-                file if Path::new(file).is_file() => Source::file(Path::new(file))?,
-                url => Source::Argument(PollRequest::read(url, &common).map_err(|why| not_read(url, &why))?),
+                "-" => InputSource::Stdin,
+                file if Path::new(file).is_file() => InputSource::file(Path::new(file))?,
+                url => InputSource::Argument(PollRequest::read(url, &common).map_err(|why| not_read(url, &why))?),
             });
         }
-        sources.extend(options.input.as_deref().map(Source::file).transpose()?);
+        sources.extend(options.input.as_deref().map(InputSource::file).transpose()?);
         if sources.is_empty() {
             return Err(Failure::usage("nothing to ask for; give URLs, a file of them, or - to read them from stdin"));
         }
@@ -58,8 +58,8 @@ impl Input {
     /// Returns the requests given as arguments.
     pub fn arguments(&self) -> impl Iterator<Item = &PollRequest> {
         self.sources.iter().filter_map(|source| match source {
-            Source::Argument(asked) => Some(asked),
-            Source::File(..) | Source::Stdin => None,
+            InputSource::Argument(asked) => Some(asked),
+            InputSource::File(..) | InputSource::Stdin => None,
         })
     }
 
@@ -99,7 +99,7 @@ fn not_read(argument: &str, why: &str) -> Failure {
     })
 }
 
-impl Source {
+impl InputSource {
     fn file(path: &Path) -> Result<Self, Failure> {
         let opened = File::open(path);
         let file = opened.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;

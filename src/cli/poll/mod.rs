@@ -19,7 +19,7 @@ use self::{
     answers::Answers,
     input::{Input, InputEntry},
     progress_view::PollProgressView,
-    tally::Tally,
+    tally::PollTally,
 };
 use super::{
     block_on,
@@ -51,7 +51,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     watch::end_at_the_second_signal()?;
     refuse_shared(options)?;
     refuse_stdout("--summary", options.summary.as_deref())?;
-    let tally = Tally::new(options.rate, transport.deadlines.whole);
+    let tally = PollTally::new(options.rate, transport.deadlines.whole);
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
@@ -97,7 +97,7 @@ fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> 
 }
 
 /// The result of one request.
-struct Done {
+struct PollResult {
     /// `None` if its line has no URL.
     url: Option<String>,
     result: Result<Response, NotSent>,
@@ -116,7 +116,7 @@ async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
     input: Input,
-    mut tally: Tally,
+    mut tally: PollTally,
     answers: &mut Answers<'_>,
 ) -> Result<(tally::PollSummary, bool), Failure> {
     let mut signals = watch::listen()?;
@@ -178,12 +178,12 @@ async fn poll(
     Ok((summary, interrupted))
 }
 
-async fn ask(index: usize, entry: InputEntry, client: &ThrottledClient) -> (usize, Done) {
+async fn ask(index: usize, entry: InputEntry, client: &ThrottledClient) -> (usize, PollResult) {
     let done = match entry {
-        Err(why) => Done { url: None, result: Err(NotSent::Line(why)) },
+        Err(why) => PollResult { url: None, result: Err(NotSent::Line(why)) },
         Ok(asked) => {
             let url = asked.url.to_string();
-            Done { url: Some(url), result: asked.with(client).send().await.map_err(NotSent::Failed) }
+            PollResult { url: Some(url), result: asked.with(client).send().await.map_err(NotSent::Failed) }
         }
     };
     (index, done)

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     super::{bar::Bar, console::tell, now, options::ProgressMode},
-    tally::Tally,
+    tally::PollTally,
 };
 
 /// Between two lines of progress.
@@ -35,7 +35,7 @@ impl PollProgressView {
     }
 
     /// Shows the numbers.
-    pub fn show(&mut self, tally: &Tally) {
+    pub fn show(&mut self, tally: &PollTally) {
         match self {
             Self::Nothing => {}
             Self::Bar(bar) => bar.get().set_position(tally.done),

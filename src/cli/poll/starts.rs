@@ -1,4 +1,4 @@
-//! Starts: when requests were sent, as far as a summary needs it. Knows no answers.
+//! PollStarts: when requests were sent, as far as a summary needs it. Knows no answers.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +8,7 @@ use std::{
 
 /// The starts of a poll. Answers tell of them about in their order, so those of a while alone are held, for however
 /// long the poll lasts.
-pub struct Starts {
+pub struct PollStarts {
     window: Duration,
     /// How far behind the latest start one may be that is told of: no answer takes longer.
     longest_answer: Duration,
@@ -26,7 +26,7 @@ pub struct Starts {
     pub smallest_gap: Option<Duration>,
 }
 
-impl Starts {
+impl PollStarts {
     /// Counts in windows of this length.
     pub fn new(window: Duration, longest_answer: Duration) -> Self {
         Self {
@@ -110,7 +110,7 @@ mod tests {
         let mut answers: Vec<_> =
             starts.iter().map(|start| (*start + Duration::from_millis(random.u64(0..30_000)), *start)).collect();
         answers.sort_unstable();
-        let (mut counted, mut most) = (Starts::new(SECOND, 30 * SECOND), 0);
+        let (mut counted, mut most) = (PollStarts::new(SECOND, 30 * SECOND), 0);
         for (_, start) in answers {
             counted.add(start);
             most = most.max(counted.held());
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn of_one_start_or_none_there_is_no_gap() {
-        let mut starts = Starts::new(SECOND, SECOND);
+        let mut starts = PollStarts::new(SECOND, SECOND);
         starts.end();
         assert_eq!((starts.count, starts.fullest, starts.smallest_gap, starts.span()), (0, 0, None, Duration::ZERO));
         starts.add(crate::cli::now());

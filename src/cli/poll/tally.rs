@@ -1,14 +1,14 @@
-//! Tally: the counts of a poll, and its summary.
+//! PollTally: the counts of a poll, and its summary.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_crawler::{Error, Rate};
 use serde::Serialize;
 
-use super::{Done, NotSent, starts::Starts};
+use super::{NotSent, PollResult, starts::PollStarts};
 
 /// The counts of a poll.
-pub struct Tally {
+pub struct PollTally {
     /// Requests that have ended.
     pub done: u64,
     /// Those without a response.
@@ -18,7 +18,7 @@ pub struct Tally {
     errors: BTreeMap<u16, u64>,
     attempts: u64,
     window: Duration,
-    starts: Starts,
+    starts: PollStarts,
 }
 
 /// The summary of a poll.
@@ -43,16 +43,16 @@ pub struct PollSummary {
     elapsed: f64,
 }
 
-impl Tally {
+impl PollTally {
     /// Counts nothing yet; `rate` is the requested one, and no answer takes longer than `longest_answer`.
     pub fn new(rate: Option<Rate>, longest_answer: Duration) -> Self {
         let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
-        let starts = Starts::new(window, longest_answer);
+        let starts = PollStarts::new(window, longest_answer);
         Self { done: 0, failed: 0, answered: 0, errors: BTreeMap::new(), attempts: 0, window, starts }
     }
 
     /// Counts a completed request.
-    pub fn count(&mut self, done: &Done) {
+    pub fn count(&mut self, done: &PollResult) {
         self.done += 1;
         match &done.result {
             Ok(response) => {

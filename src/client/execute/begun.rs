@@ -27,13 +27,13 @@ pub struct Begun<'a, I, F, R, Run> {
     taken: usize,
     /// How many of them wait here.
     waiting: usize,
-    domains: HashMap<Domain, Requests>,
+    domains: HashMap<Domain, BegunRequests>,
     running: FuturesUnordered<Run>,
 }
 
 /// The requests of one domain.
 #[derive(Default)]
-struct Requests {
+struct BegunRequests {
     /// How many are under way.
     running: usize,
     /// Those that are started when others have ended, with their places among all.

@@ -51,10 +51,10 @@ const MAX_FAILURES: usize = 100;
 const TIME_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// An item, with the place of its request.
-type Placed = (usize, Record);
+type PlacedItem = (usize, Record);
 
 /// The items that a sink does not take, with the places of their requests.
-type Refused = Vec<(usize, SinkError)>;
+type RefusedItems = Vec<(usize, SinkError)>;
 
 impl<I, F> Execution<'_, I, F> {
     /// Writes what is read to a feed, such as a file or a table, as it comes. What is read is an item, or a list of
@@ -107,7 +107,7 @@ impl<I, F> Execution<'_, I, F> {
         let completions = stream::unfold(begun, |mut begun| async move { Some((begun.next(None).await?, begun)) });
         let mut completions = pin!(completions.ready_chunks(at_once));
         while let Some(completions) = completions.next().await {
-            let mut records: Vec<Placed> = Vec::new();
+            let mut records: Vec<PlacedItem> = Vec::new();
             for Completion { index, result } in completions {
                 match result {
                     Ok(items) => records.extend(items.into_iter().map(|item| (index, item))),
@@ -158,7 +158,7 @@ where
 }
 
 /// Writes records and commits them. Returns those that the sink refuses.
-fn write(mut sink: Box<dyn Sink>, records: Vec<Placed>) -> Result<(Box<dyn Sink>, Refused), SinkError> {
+fn write(mut sink: Box<dyn Sink>, records: Vec<PlacedItem>) -> Result<(Box<dyn Sink>, RefusedItems), SinkError> {
     let mut refused = Vec::new();
     let mut held = Vec::new();
     for (index, record) in records {

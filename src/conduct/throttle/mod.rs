@@ -6,7 +6,9 @@
 //! several tenants, each has its own throttle, every throttle counts every start, and a start needs leave of all
 //! ([`Conduct`](crate::conduct::Conduct)).
 
+mod assumed;
 mod evidence;
+mod forecast;
 mod missed;
 mod past;
 mod spared;
@@ -60,16 +62,6 @@ const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
 /// The shortest interval with a place for each start: millisecond timers cannot keep shorter ones. Below it the grid
 /// only smooths, and the window enforces the rate.
 const MIN_EVEN_INTERVAL: Duration = Duration::from_millis(4);
-
-/// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
-const SHORT_WINDOW: Duration = Duration::from_secs(10);
-
-/// More starts than any window counts: see [`Throttle::assume_asked`].
-const ASSUMED: u64 = 1 << 32;
-
-/// How many starts a forecast follows one by one: they take a tenth of a millisecond. A quota that ends, or a burst,
-/// shows in them.
-const FORECAST_STEPS: u64 = 2_000;
 
 /// How long to wait while another request of the domain is being written.
 const WRITING: Duration = Duration::from_millis(1);
@@ -135,26 +127,6 @@ impl Throttle {
         past.before = Some(starts);
     }
 
-    /// Returns all starts in a few bytes; `None` if there are none.
-    pub(crate) fn starts(&self) -> Option<Starts> {
-        let before = self.past.as_ref().and_then(|past| past.before);
-        let apart = before.map_or(self.least_apart(), |before| before.apart.min(self.least_apart()));
-        Some(Starts { made: self.made, last: self.last_start?, apart })
-    }
-
-    /// Counts the starts that were made before this throttle was created, if it has none of its own yet.
-    pub(crate) fn recall(&mut self, starts: Starts, now: Instant) {
-        if self.last_start.is_some() {
-            return;
-        }
-        (self.made, self.last_start) = (starts.made, Some(starts.last));
-        let past = self.past.get_or_insert_default();
-        past.before = Some(starts);
-        if let Some(window) = self.limits.rate.window().filter(|window| starts.last + stretched(window.per) > now) {
-            past.fill(window, starts);
-        }
-    }
-
     /// The least distance between two starts under the limits in force.
     fn least_apart(&self) -> Duration {
         let window = self.limits.rate.window().filter(|_| self.burst_slots() == 0 && self.is_even());
@@ -170,30 +142,6 @@ impl Throttle {
             return Err(Refusal::Full);
         }
         Ok(self.due_after(self.planned, now))
-    }
-
-    /// Returns when the start after `ahead` others is due, if each starts as soon as the law allows and is answered at
-    /// once. The law itself tells: it is followed for the first of them, and the rest go on at their pace.
-    #[allow(clippy::cast_precision_loss, reason = "a forecast of so many starts is rough")]
-    pub(crate) fn forecast(&self, ahead: u64, now: Instant) -> Instant {
-        let mut law = self.clone();
-        // What is planned goes before.
-        let ahead = ahead + u64::from(law.planned);
-        (law.planned, law.running, law.writing) = (0, 0, false);
-        let first = law.due_after(0, now);
-        let (mut due, followed) = (first, ahead.min(FORECAST_STEPS));
-        for _ in 0..followed {
-            law.planned += 1;
-            law.started(due, 0.5);
-            law.release(due, true);
-            due = law.due_after(0, due);
-        }
-        let beyond = ahead - followed;
-        if beyond == 0 {
-            return due;
-        }
-        let pace = (due - first).as_secs_f64() / FORECAST_STEPS as f64;
-        Duration::try_from_secs_f64(pace * beyond as f64).ok().and_then(|rest| due.checked_add(rest)).unwrap_or(due)
     }
 
     /// Tells whether one more request takes the last place in flight, and nothing has to be known of those that then
@@ -248,52 +196,6 @@ impl Throttle {
         past.starts.push_back(at);
         past.grid = Some(next_on_grid(past.grid, at, window, catch_up));
         since_last
-    }
-
-    /// Assumes that an earlier process made as many requests as were lawful up to `at`.
-    ///
-    /// An evenly spaced rate continues evenly. If the rate allows bursts, or its window is short enough that waiting
-    /// costs little, the window counts as full. Under limits that are set later, it counts as full with what was lawful
-    /// under these. Actual starts later than `at` are kept.
-    pub(crate) fn assume_asked(&mut self, at: Instant) {
-        if self.last_start >= Some(at) {
-            return;
-        }
-        let apart = self.starts().map_or(self.least_apart(), |starts| starts.apart);
-        (self.last_start, self.last_end) = (Some(at), Some(at));
-        self.made = self.made.max(ASSUMED);
-        let past = self.past.get_or_insert_default();
-        past.before = Some(Starts { made: self.made, last: at, apart });
-        let Some(window) = self.limits.rate.window() else { return };
-        past.grid = Some(at + window.interval());
-        if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
-            past.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
-        }
-    }
-
-    /// Returns when requests were last made; `None` for never.
-    pub(crate) fn last_asked(&self) -> Option<LastAsked> {
-        let last = self.last_start.max(self.last_end)?;
-        let (starts, has_more) = match (&self.past, self.limits.rate.window()) {
-            (Some(past), Some(window)) => past.latest(window),
-            _ => (Vec::new(), true),
-        };
-        Some(LastAsked { last, starts, has_more })
-    }
-
-    /// Assumes that another process has made these requests.
-    pub(crate) fn assume(&mut self, asked: &LastAsked) {
-        if self.last_start > Some(asked.last) {
-            return;
-        }
-        self.assume_asked(asked.last);
-        let (catch_up, burst) = (self.catch_up(), self.limits.rate.burst_size());
-        if let (Some(past), Some(window)) = (&mut self.past, self.limits.rate.window())
-            && !past.starts.is_empty()
-        {
-            past.set_starts(window, asked);
-            past.set_grid(window, asked, burst, catch_up);
-        }
     }
 
     /// Notes that a request waits until one of those in flight ends: a rate has to know what it missed.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Crawl;
 use crate::{
     domain::Domain,
-    engine::{domain_holds::Hold, tuning::Change, turn::Turn},
+    engine::{domain_holds::Hold, tuning::SettingChange, turn::Turn},
     error::Result,
     events::event::Event,
     frontier::Frontier,
@@ -17,7 +17,7 @@ impl Crawl {
     ///
     /// # Errors
     /// The change is invalid, and nothing was changed.
-    pub fn change(&mut self, change: Change, now: Instant) -> Result<()> {
+    pub fn change(&mut self, change: SettingChange, now: Instant) -> Result<()> {
         let before = self.politeness.borrow().clone();
         let change = change.named_by(&before.domain_key)?;
         let politeness = change.of(&before)?;
@@ -32,7 +32,7 @@ impl Crawl {
             self.frontier.files.schedule_all(now);
         }
         match change {
-            Change::Scope(scope) => {
+            SettingChange::Scope(scope) => {
                 let limits = |scope: &Scope| (scope.max_pages, scope.max_requests, scope.max_pages_per_domain);
                 let before = limits(self.intake.scope());
                 self.intake.set_scope(&mut turn!(self, now), *scope)?;
@@ -40,7 +40,7 @@ impl Crawl {
                 self.granter.budget.set_limits(scope);
                 let have_changed = limits(scope) != before;
                 // The scope before let them pass.
-                let mut waiting = self.granter.give_pages_back(&mut self.frontier);
+                let mut waiting = self.granter.rulings.give_pages_back(&mut self.frontier);
                 if have_changed {
                     // What was beyond the budget may be within it now.
                     waiting.extend(self.frontier.domains().cloned());
@@ -50,7 +50,7 @@ impl Crawl {
                 }
                 Ok(())
             }
-            Change::Hold(pattern, hold) => self.hold(&pattern, hold, now),
+            SettingChange::Hold(pattern, hold) => self.hold(&pattern, hold, now),
             _ => Ok(()),
         }
     }

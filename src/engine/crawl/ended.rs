@@ -22,7 +22,7 @@ impl Crawl {
         self.granter.note_local_faults(&mut self.accounts, &visit.leased, &visit.outcome, now);
         if visit.leased.request.kind() == Kind::RobotsTxt {
             self.break_off_with(&visit.outcome);
-            let domain = self.granter.robots_ended(&mut turn!(self, now), visit, time);
+            let domain = self.granter.rulings.file_ended(&mut turn!(self, now), &self.granter.budget, visit, time);
             self.durability.remember(&domain);
             return self.request_sitemaps(now);
         }
@@ -73,7 +73,7 @@ impl Crawl {
         if let Some(wait) = visit.session_rest.filter(|wait| !wait.is_zero()) {
             self.resting.note(&visit.leased.request, now + wait);
         }
-        self.granter.sitemaps.ended(&visit.leased.request, &visit.counts);
+        self.granter.rulings.sitemaps.ended(&visit.leased.request, &visit.counts);
         let mut turn = turn!(self, now);
         let domain = if visit.is_without_request {
             self.intake.notified_without_request(&mut turn, visit)
@@ -99,7 +99,7 @@ impl Crawl {
         self.granter.note_local_faults(&mut self.accounts, &leased, &Outcome::Unsent, now);
         let mut turn = turn!(self, now);
         if leased.request.kind() == Kind::RobotsTxt {
-            self.granter.robots_lost(&mut turn, leased, time);
+            self.granter.rulings.file_lost(&mut turn, &self.granter.budget, leased, time);
             return self.request_sitemaps(now);
         }
         let domain = self.intake.page_lost(&mut turn, &mut self.granter.budget, leased);

@@ -41,7 +41,7 @@ impl Crawl {
         };
         let stands = match self.frontier.locate(&domain, &is_it) {
             Located::Leased { request, attempt } => {
-                match self.granter.set_aside(&self.domains, &request.url, &domain, &is_it) {
+                match self.granter.rulings.set_aside(&self.domains, &request.url, &domain, &is_it) {
                     Some(page) => {
                         let for_robots = page.for_robots.then_some(WaitsFor::RobotsFile);
                         let waiting = Waiting {
@@ -58,7 +58,7 @@ impl Crawl {
                 }
             }
             Located::Waits(mut waiting) => {
-                waiting.ahead += self.granter.set_aside_of(&self.domains, &domain);
+                waiting.ahead += self.granter.rulings.set_aside_of(&self.domains, &domain);
                 Whereabouts::Waits(self.wait(&domain, &waiting, None, now))
             }
             Located::NotFound { not_looked_at } => match self.file(asked, &domain, now) {
@@ -77,7 +77,7 @@ impl Crawl {
                 let waiting = Waiting { request, ahead, attempts, not_before };
                 Whereabouts::Waits(self.wait(domain, &waiting, None, now))
             }
-            FileStands::Leased { request, attempt } if self.granter.file_waits_for_robots(&request.url, &is_it) => {
+            FileStands::Leased { request, attempt } if self.granter.rulings.file_waits(&request.url, &is_it) => {
                 let waiting = Waiting { request, ahead: 0, attempts: attempt.saturating_sub(1), not_before: None };
                 Whereabouts::Waits(self.wait(domain, &waiting, Some(WaitsFor::RobotsFile), now))
             }
@@ -159,7 +159,7 @@ impl Crawl {
         reasons.extend((!self.granter.places.allow(now)).then_some(WaitsFor::Capacity));
         let from = not_before.unwrap_or(now).max(now);
         let forecast = tenancy.forecast(*ahead, now).max(from).saturating_duration_since(now);
-        let set_aside = self.granter.set_aside_of(&self.domains, domain);
+        let set_aside = self.granter.rulings.set_aside_of(&self.domains, domain);
         Wait {
             forecast: (!is_held_up && given_up.is_none()).then_some(forecast),
             ahead: Some(*ahead),
@@ -182,7 +182,7 @@ impl Crawl {
 
     /// Returns the robots rule that disallows a page, if its robots file is known.
     fn disallowed_by(&mut self, request: &Request, now: Instant) -> Option<String> {
-        match self.granter.robots_of(&request.url, now)? {
+        match self.granter.rulings.robots_of(&request.url, now)? {
             Robots::Rules(rules) => {
                 let decision = rules.decide(&request.url);
                 (!decision.is_allowed()).then(|| decision.to_string())

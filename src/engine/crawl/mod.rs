@@ -4,9 +4,8 @@
 mod explain;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -16,16 +15,16 @@ use super::{
     budget::Budget,
     domains::Domains,
     draining::Draining,
-    durability::{Deferred, Durability, SeedAnswer},
+    durability::Durability,
     failures::Failures,
     granter::{FileWaits, Granter},
     intake::Intake,
     log_line::LogLine,
-    past,
     places::Places,
     queues::Queues,
     resting::Resting,
     robots_files::RobotsFiles,
+    rulings::Rulings,
     sitemap_files::SitemapFiles,
     turn::Turn,
 };
@@ -33,19 +32,11 @@ use crate::{
     capacity::{Capacity, HasRoom},
     domain::Domain,
     events::{Streams, event::Event},
-    fetcher::{Listed, pool::Pool},
-    frontier::{
-        Frontier, Returned,
-        admission::Admission,
-        candidate::Candidate,
-        durable::{DomainHistory, Resumed},
-    },
+    fetcher::pool::Pool,
+    frontier::{Frontier, Returned, admission::Admission},
     politeness::Politeness,
     retry::Retry,
-    stats::{
-        Failure, FirstFailure, Progress, RedirectTarget, Stats,
-        count::{Count, requests_in},
-    },
+    stats::{Progress, Stats},
     submissions::{SubmissionEnds, Submissions},
 };
 
@@ -74,7 +65,7 @@ pub struct Crawl {
     /// Why the crawl was stopped, if that is known; the first reason.
     stop_reason: Option<String>,
     /// How it stands with other machines.
-    sharing: shared::Sharing,
+    sharing: shared::CrawlSharing,
 }
 
 /// Whether permits are granted.
@@ -87,9 +78,6 @@ pub enum Mode {
     /// No permits are granted any more: requests in flight end, and what waits stays queued.
     Stopping,
 }
-
-/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
-pub const MAX_SEEDS_AT_ONCE: usize = 1_000;
 
 /// The parts that a crawl is made of.
 pub struct CrawlParts {
@@ -136,10 +124,14 @@ macro_rules! turn {
 }
 
 // After the macro, which they use too.
+mod arrivals;
 mod changes;
 mod ended;
+mod resumed;
 mod shared;
 mod store;
+
+pub use self::arrivals::MAX_SEEDS_AT_ONCE;
 
 impl Crawl {
     /// Creates a crawl from its parts.
@@ -149,18 +141,19 @@ impl Crawl {
         if is_durable {
             parts.budget.count_all();
         }
+        let rulings = Rulings::new(politeness.clone(), parts.robots, parts.sitemaps);
         Self {
             failures: Failures::new(&politeness),
             resting: Resting::default(),
             durability: Durability::new(is_durable),
             intake: Intake::new(parts.admission, parts.retry),
-            granter: Granter::new(politeness, parts.budget, parts.robots, parts.sitemaps, parts.pool, parts.returned),
+            granter: Granter::new(politeness, parts.budget, rulings, parts.pool, parts.returned),
             accounts: Accounts::new(parts.log, parts.streams),
             draining: Draining::default(),
             mode: Mode::Running,
             output_is_gone: false,
             stop_reason: None,
-            sharing: shared::Sharing::default(),
+            sharing: shared::CrawlSharing::default(),
             politeness: parts.politeness,
             submissions: Arc::new(Submissions::<()>::default()),
             frontier: Queues::new(parts.frontier),
@@ -187,133 +180,6 @@ impl Crawl {
     /// There is room in the shared capacity.
     pub fn has_room(&mut self) {
         self.granter.places.has_room();
-    }
-
-    /// Continues the crawl of an earlier process. That process may have been killed just after it sent a request to any
-    /// domain, even before its first commit.
-    pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
-        let is_shared = resumed.is_shared;
-        self.go_on_with(resumed, now, time);
-        if is_shared {
-            // It may be paused, for one: that is known before anybody is asked.
-            self.store_news(now, time);
-        }
-    }
-
-    fn go_on_with(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
-        if self.durability.is_durable() {
-            self.intake.resume_depths(resumed.depths);
-            self.intake.resume_visits(resumed.visits);
-        }
-        if resumed.was_open || resumed.checkpoint.is_some() {
-            self.domains.begin_as_asked(now);
-        }
-        if resumed.is_shared {
-            self.share_with(resumed.checkpoint.clone().unwrap_or_default());
-        }
-        let Some(checkpoint) = resumed.checkpoint else { return };
-        self.intake.resume();
-        self.resting.resume();
-        self.intake.resume_waiting_seeds(&resumed.waiting_seeds);
-        if !resumed.is_shared {
-            let pages = checkpoint.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
-            self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
-            self.accounts.resume(checkpoint);
-        }
-        self.accounts.ends.resume(resumed.failed);
-        for url in &resumed.included {
-            self.intake.include(url);
-        }
-        for (domain, history) in resumed.histories {
-            self.recall(&domain, &history, now, time);
-        }
-        for domain in self.frontier.domains() {
-            self.domains.schedule(domain, now);
-        }
-    }
-
-    fn recall(&mut self, domain: &Domain, history: &DomainHistory, now: Instant, time: SystemTime) {
-        self.granter.budget.resume_domain(domain, history.pages);
-        past::recall(history, domain, &mut self.domains, self.accounts.evidence(), now, time);
-    }
-
-    /// Admits the seeds that the crawl begins with, which may be millions: the store looks up a part of them at a time.
-    pub fn begin(&mut self, seeds: Vec<Candidate>, now: Instant) {
-        let mut seeds = seeds.into_iter();
-        while seeds.len() > 0 {
-            self.seed(seeds.by_ref().take(MAX_SEEDS_AT_ONCE).collect(), None, now);
-        }
-    }
-
-    /// Admits seeds; their hosts extend the scope. With a durable frontier, `answer` gets the results once they are
-    /// stored.
-    pub fn seed(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
-        self.accounts.note(&Event::Seeded { seeds: seeds.len() });
-        for seed in &seeds {
-            let url = &seed.request().url;
-            // The seeds that a crawl begins with are given again when it is resumed, but not to other machines.
-            if self.intake.include(url)
-                && (answer.is_some() || self.is_shared())
-                && let Some(store) = self.frontier.durable()
-            {
-                store.include(url);
-            }
-        }
-        for site in self.granter.sitemaps.look_for(&seeds) {
-            self.granter.look_at_robots(&site, now);
-        }
-        match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
-            None => self.admit_seeds(seeds, answer, now),
-            Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(seeds, answer)),
-        }
-        self.request_sitemaps(now);
-    }
-
-    /// Admits the sitemaps that were found meanwhile.
-    fn request_sitemaps(&mut self, now: Instant) {
-        let mut found = self.granter.sitemaps.take_found();
-        self.granter.sitemaps.each_once(&mut found);
-        if found.is_empty() {
-            return;
-        }
-        match self.frontier.look_up(&mut found.iter().map(Candidate::fingerprint)) {
-            None => self.admit_seeds(found, None, now),
-            Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(found, None)),
-        }
-    }
-
-    /// Queues the files that a page waits for. The scope does not apply, since the spider has named each file.
-    pub fn files_asked(&mut self, files: Vec<Candidate>, now: Instant) {
-        // A stopping crawl grants no file, and no page waits for one any more.
-        if self.mode != Mode::Stopping {
-            self.intake.admit(&mut turn!(self, now), files);
-        }
-    }
-
-    /// Admits a part of what a sitemap lists.
-    pub fn listed(&mut self, mut listed: Listed, now: Instant) {
-        if self.durability.failure().is_some() {
-            return;
-        }
-        self.granter.sitemaps.each_once(&mut listed.candidates);
-        match self.frontier.look_up(&mut listed.candidates.iter().map(Candidate::fingerprint)) {
-            None => self.admit_listed(listed, now),
-            Some(ticket) => self.durability.defer(ticket, Deferred::Listed(listed)),
-        }
-    }
-
-    fn admit_listed(&mut self, Listed { candidates, admitted }: Listed, now: Instant) {
-        self.intake.admit(&mut turn!(self, now), candidates);
-        // A reader that is gone needs no answer.
-        let _ = admitted.send(());
-    }
-
-    fn admit_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
-        let mut turn = turn!(self, now);
-        let seeded = self.intake.admit_seeds(&mut turn, seeds);
-        if let Some(answer) = answer {
-            self.durability.answer_when_stored(&mut turn, answer, seeded);
-        }
     }
 
     /// Does everything that is due: grants permits while there is room, and drains the queues of domains that are given
@@ -438,7 +304,7 @@ impl Crawl {
 
     /// Puts back into the frontier what was taken from it and waits here.
     fn put_all_back(&mut self) {
-        self.granter.give_all_back(&mut self.frontier);
+        self.granter.rulings.give_all_back(&mut self.frontier);
         for leased in self.failures.take_unsent() {
             self.frontier.give_back(leased.id, None, false);
         }
@@ -447,6 +313,11 @@ impl Crawl {
     /// Returns whether permits are granted.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Returns the record of what was done.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Takes the lines for the crawl log.
@@ -463,21 +334,6 @@ impl Crawl {
     pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
         let standing = self.standing(elapsed, now);
         self.accounts.progress(&standing)
-    }
-
-    /// Returns the first URL that failed for each reason.
-    pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
-        self.accounts.first_failures()
-    }
-
-    /// Returns the page to log in at that most pages redirect to.
-    pub fn log_in_page(&self) -> Option<RedirectTarget> {
-        self.accounts.log_in_page()
-    }
-
-    /// Returns the latest failures, at most so many, the last one first.
-    pub fn failures(&self, most: usize) -> Vec<Failure> {
-        self.accounts.failures(most)
     }
 
     /// Returns the stats, with the evidence of every domain.

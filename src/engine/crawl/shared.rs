@@ -24,7 +24,7 @@ use crate::{
 
 /// How the crawl stands with other machines.
 #[derive(Debug, Default)]
-pub(super) struct Sharing {
+pub(super) struct CrawlSharing {
     /// Whether there may be any.
     is_shared: bool,
     /// Whether the crawl waits for more seeds here when nothing is left to do.

@@ -41,7 +41,7 @@ impl Crawl {
                 StoreNews::Links => self.links_arrived(now),
                 StoreNews::Others(others) => self.others_did(*others),
                 StoreNews::Robots(ticket, kept) => {
-                    self.granter.robots_found(&mut turn!(self, now), ticket, kept, time);
+                    self.granter.rulings.file_found(&mut turn!(self, now), &self.granter.budget, ticket, kept, time);
                     self.request_sitemaps(now);
                 }
                 StoreNews::Room => self.durability.has_room(),

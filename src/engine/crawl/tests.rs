@@ -1,7 +1,7 @@
 //! A crawl with a simulated clock: draining queues next to other domains, beyond the budget and across a kill; and
 //! robots files of many domains.
 
-use std::{collections::BTreeSet, num::NonZeroU32, sync::mpsc};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::mpsc, time::SystemTime};
 
 use actix::{Actor, Context, Handler};
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use crate::{
         cooling::{CoolingCause, Refusals},
     },
     conducts::Conducts,
-    engine::tuning::Change,
+    engine::tuning::SettingChange,
     events::Happened,
     extract::Skipped,
     fetcher::{
@@ -24,6 +24,7 @@ use crate::{
     },
     frontier::{
         Lease, Next,
+        candidate::Candidate,
         durable::Checkpoint,
         memory::MemoryFrontier,
         seen_cache::SeenCache,
@@ -635,7 +636,7 @@ fn a_changed_scope_holds_for_pages_that_wait_for_a_robots_file_or_are_allowed_by
             world.end_robots(Outcome::Status(404));
         }
         let scope = Scope { within: Within::Any, deny: vec!["/[12]$".parse().unwrap()], ..Scope::default() };
-        world.crawl.change(Change::Scope(Box::new(scope)), world.now).unwrap();
+        world.crawl.change(SettingChange::Scope(Box::new(scope)), world.now).unwrap();
         if !is_answered {
             world.end_robots(Outcome::Status(404));
         }
@@ -688,8 +689,8 @@ mod on_disk {
         },
     };
 
-    fn limit(pages: u64) -> Change {
-        Change::Scope(Box::new(Scope { within: Within::Any, max_pages: Some(pages), ..Scope::default() }))
+    fn limit(pages: u64) -> SettingChange {
+        SettingChange::Scope(Box::new(Scope { within: Within::Any, max_pages: Some(pages), ..Scope::default() }))
     }
 
     struct Notifier(mpsc::SyncSender<()>);

@@ -6,15 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Granter, MAX_PARKED, MAX_RULINGS, PagesOrFiles, Search, Stopped, robots::RobotsCheck};
+use super::{Granter, MAX_RULINGS, PagesOrFiles, Search, Stopped};
 use crate::{
     domain::Domain,
-    engine::{accounts::Accounts, domain_holds::Hold, domains::Domains, file_queue::FileQueue, turn::Turn},
+    engine::{accounts::Accounts, domain_holds::Hold, rulings::RobotsCheck, turn::Turn},
     file_store::pending_files::{ELSEWHERE, PendingFiles},
     frontier::Frontier,
     outcome::{DropReason, Outcome},
     permit::Tenancy,
-    request::Request,
 };
 
 /// The pages that wait for files, and how many may.
@@ -34,15 +33,6 @@ impl Default for FileWaits {
 }
 
 impl Granter {
-    /// Schedules a domain at `at` for all that it has: files, pages, robots files.
-    pub fn wake(&mut self, files: &mut FileQueue, domains: &mut Domains, domain: &Domain, at: Instant) {
-        // A file may wait for a robots file, also of another domain.
-        if files.has(domain) || domains.has_robots(domain) {
-            files.schedule(domain, at);
-        }
-        self.schedule(domains, domain, at);
-    }
-
     /// Tells whether there is a place for a file. They have as many as pages have, and pages leave them these.
     pub(super) fn has_room_for_files(&self, accounts: &Accounts) -> bool {
         self.pool.busy_with_files() < self.politeness.concurrency.get() as usize && !accounts.is_behind()
@@ -116,32 +106,27 @@ impl Granter {
         if turn.domains.has_robots(domain) {
             return Some(turn.now);
         }
-        if self.robots.parked(domain) >= MAX_PARKED {
+        if self.rulings.is_full(domain) {
             return None;
         }
         turn.frontier.files.ready_at(domain, turn.now)
     }
 
     pub(super) fn search_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, horizon: Instant) -> Search {
-        if let Some(url) = turn.domains.pop_robots(domain) {
-            return Search::Found(self.robots.lease(url));
+        if let Some(robots_file) = self.rulings.pop_file(turn.domains, domain) {
+            return Search::Found(robots_file);
         }
         for _ in 0..MAX_RULINGS {
             let Some((leased, is_allowed)) = turn.frontier.files.lease(domain, horizon) else { return Search::Nothing };
             if is_allowed {
                 return Search::Found(leased);
             }
-            match self.judge(turn, domain, leased, horizon) {
-                RobotsCheck::Allowed(leased) => return Search::Found(leased),
-                RobotsCheck::Over(search) => return search,
+            match self.rulings.check(turn, domain, leased, horizon) {
+                RobotsCheck::Allowed(request) | RobotsCheck::Request(request) => return Search::Found(request),
+                RobotsCheck::Full => return Search::Nothing,
                 RobotsCheck::Aside => {}
             }
         }
         Search::Unfinished
-    }
-
-    /// Tells where a file stands among those that wait for their robots file.
-    pub fn file_waits_for_robots(&self, file: &url::Url, is_it: &dyn Fn(&Request) -> bool) -> bool {
-        self.robots.parked_before(file, is_it).is_some()
     }
 }

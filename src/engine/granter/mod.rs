@@ -1,44 +1,36 @@
 //! Granter: picks due domains and the request for each permit. Does not know the results of pages.
 
 mod files;
-mod robots;
-mod set_aside;
+mod withdrawn;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use hashbrown::HashSet;
-
 pub use self::files::FileWaits;
-use self::robots::RobotsCheck;
 use super::{
     accounts::Accounts,
     budget::{Budget, Spending},
     domain_holds::Hold,
     domains::Domains,
-    draining::{DrainAs, MAX_STEP},
     failures::Failures,
     file_queue::FileQueue,
     intake::Intake,
     outage::LocalOutage,
     places::Places,
-    robots_files::RobotsFiles,
-    ruled::Ruled,
-    sitemap_files::SitemapFiles,
+    rulings::{RobotsCheck, Rulings},
     turn::Turn,
 };
 use crate::{
-    conduct::{GivenUp, throttle::Refusal},
+    conduct::throttle::Refusal,
     domain::Domain,
     events::event::Event,
     fetcher::pool::Pool,
     frontier::{Frontier, Lease, Leased, Next, Returned},
-    outcome::{DropReason, Outcome},
+    outcome::Outcome,
     permit::{Permit, Tenancy},
     politeness::Politeness,
-    request::Request,
     stats::Outage,
 };
 
@@ -47,10 +39,8 @@ pub struct Granter {
     politeness: Arc<Politeness>,
     /// How many pages and requests are allowed.
     pub(super) budget: Budget,
-    robots: RobotsFiles,
-    /// The sites whose sitemaps are looked for.
-    pub(super) sitemaps: SitemapFiles,
-    ruled: Ruled,
+    /// What robots files mean for pages.
+    pub(super) rulings: Rulings,
     pool: Pool,
     returned: Arc<dyn Returned>,
     outage: LocalOutage,
@@ -68,9 +58,6 @@ pub const AHEAD: Duration = Duration::from_millis(5);
 
 /// The shortest cooling after a refusal.
 const MIN_COOLING: Duration = Duration::from_secs(1);
-
-/// The most requests of one domain that wait for a robots file while others of the domain are searched.
-const MAX_PARKED: usize = 64;
 
 /// The most pages of a domain that are checked against robots.txt in one search: other domains wait meanwhile.
 const MAX_RULINGS: usize = 1_000;
@@ -111,17 +98,17 @@ impl Granter {
     pub fn new(
         politeness: Arc<Politeness>,
         budget: Budget,
-        robots: RobotsFiles,
-        sitemaps: SitemapFiles,
+        rulings: Rulings,
         pool: Pool,
         returned: Arc<dyn Returned>,
     ) -> Self {
-        let (ruled, outage, places, file_waits) = Default::default();
-        Self { politeness, budget, robots, sitemaps, ruled, pool, returned, outage, places, file_waits, unspent: None }
+        let (outage, places, file_waits) = Default::default();
+        Self { politeness, budget, rulings, pool, returned, outage, places, file_waits, unspent: None }
     }
 
     /// Changes the settings of politeness.
     pub fn set_politeness(&mut self, politeness: Arc<Politeness>) {
+        self.rulings.set_politeness(politeness.clone());
         self.politeness = politeness;
     }
 
@@ -139,7 +126,7 @@ impl Granter {
             if !self.has_room(turn.accounts, turn.failures, deferred) {
                 break;
             }
-            let Some(domain) = self.ruled.pop_due(horizon).or_else(|| turn.domains.pop_due(horizon)) else { break };
+            let Some(domain) = self.rulings.pop_due(horizon).or_else(|| turn.domains.pop_due(horizon)) else { break };
             self.grant_to(turn, intake, &domain, deferred);
         }
     }
@@ -175,7 +162,7 @@ impl Granter {
     ) -> Option<Instant> {
         let of_files = self.has_room_for_files(accounts).then(|| files.next_due()).flatten();
         let has_room = self.has_room(accounts, failures, deferred);
-        let of_pages = has_room.then(|| self.ruled.next_due().into_iter().chain(domains.next_due()).min()).flatten();
+        let of_pages = has_room.then(|| self.rulings.next_due().into_iter().chain(domains.next_due()).min()).flatten();
         let due = of_files.into_iter().chain(of_pages).min();
         let due = due.map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due));
         due.and_then(|due| self.outage.not_before(self.places.not_before(due)))
@@ -197,16 +184,20 @@ impl Granter {
         self.outage.outage(now)
     }
 
-    /// Schedules a domain at `at`. Domains with pages whose robots file has arrived go first.
-    pub fn schedule(&mut self, domains: &mut Domains, domain: &Domain, at: Instant) {
-        if !self.ruled.schedule(domain, at) {
-            domains.schedule(domain, at);
-        }
+    /// Schedules a domain at `at` for all that it has: files, pages, robots files.
+    pub fn wake(&mut self, files: &mut FileQueue, domains: &mut Domains, domain: &Domain, at: Instant) {
+        self.rulings.wake(files, domains, domain, at);
     }
 
     /// Returns how many requests the fetchers have.
     pub fn busy(&self) -> usize {
         self.pool.busy()
+    }
+
+    /// Returns how many requests are in flight, if that is as many as may be. The `deferred` ones count.
+    pub fn full(&self, deferred: usize) -> Option<u64> {
+        let in_flight = self.pages_in_flight() + deferred;
+        (in_flight >= self.politeness.concurrency.get() as usize).then_some(in_flight as u64)
     }
 
     /// Tells whether as many pages are in flight as may be, or the log does not keep up.
@@ -245,7 +236,7 @@ impl Granter {
         }
         match self.grant_while_ready(turn, domain, tenancy, &mut PagesOrFiles::Pages { intake, deferred }) {
             Stopped::Empty => self.rest(turn, domain),
-            Stopped::NotBefore(at) => self.schedule(turn.domains, domain, at),
+            Stopped::NotBefore(at) => self.rulings.schedule(turn.domains, domain, at),
             // The domain is scheduled again when a request of it ends.
             Stopped::Full | Stopped::GivenUp => {}
         }
@@ -328,48 +319,6 @@ impl Granter {
         }
     }
 
-    /// Starts dropping what waits for a cancelled domain. Returns whether anything waits. Its robots file may still be
-    /// requested, since pages of other domains may wait for it.
-    pub fn cancel(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
-        give_back(turn.frontier, self.ruled.take(domain));
-        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
-        Self::cancel_files(turn, domain);
-        let waits = turn.frontier.has_waiting(domain);
-        if waits {
-            turn.draining.begin(domain, DrainAs::Dropped(DropReason::Cancelled));
-        }
-        waits
-    }
-
-    /// Gives back what was set aside of a domain that is to belong to another process. Files that wait for it end: the
-    /// pages that wait for these would hold it up.
-    pub fn set_free(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
-        give_back(turn.frontier, self.ruled.take(domain));
-        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
-        Self::files_lost(turn, domain);
-    }
-
-    /// Forgets a domain that belongs to another process now.
-    pub fn domain_lost(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
-        self.set_free(turn, domain);
-        self.robots_elsewhere(turn, domain);
-        self.budget.domain_lost(domain);
-    }
-
-    /// If the domain was given up, by this crawl or by another tenant, starts failing everything that waits for it,
-    /// including robots files and pages that wait for one. Returns whether anything waited.
-    fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
-        let Some(GivenUp { why, .. }) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
-        give_back(turn.frontier, self.ruled.take(domain));
-        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
-        self.fail_robots_files(turn, domain, why);
-        let waits = turn.frontier.has_waiting(domain) || turn.frontier.files.has(domain);
-        if waits {
-            turn.give_up(domain, why);
-        }
-        waits
-    }
-
     fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, mut leased: Leased) {
         if leased.request.domain.is_none() {
             // A robots file, or a request from a user's frontier, which may not set the domain.
@@ -392,52 +341,24 @@ impl Granter {
         }
         if let Some(until) = turn.resting.all_until(turn.now) {
             // All sessions rest until then: a granted request would only come back unsent.
-            let waits = self.ruled.has(domain) || turn.frontier.ready_at(domain, turn.now).is_some();
+            let waits = self.rulings.has_allowed(domain) || turn.frontier.ready_at(domain, turn.now).is_some();
             return waits.then_some(until);
         }
-        if self.ruled.has(domain) {
+        if self.rulings.has_allowed(domain) {
             return Some(turn.now);
         }
-        if self.robots.parked(domain) >= MAX_PARKED {
+        if self.rulings.is_full(domain) {
             return None;
         }
         turn.frontier.ready_at(domain, turn.now)
     }
 
-    /// Handles a domain with nothing to request: drops what its budget no longer allows, and keeps its state while that
-    /// still matters.
-    fn rest(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
-        let now = turn.now;
-        if self.budget.of(domain) == Spending::Used {
-            give_back(turn.frontier, self.ruled.take(domain));
-            if turn.frontier.durable().is_none() && turn.frontier.has_waiting(domain) {
-                return turn.draining.begin(domain, DrainAs::Dropped(self.budget_reason()));
-            }
-        }
-        if self.robots.parked(domain) > 0 || self.ruled.has(domain) || turn.frontier.files.has(domain) {
-            // Keep the state: the spacing that a robots file asks for counts from the request for that file, and its
-            // answer schedules the domain again; or a page in flight may leave room in the budget for pages that wait
-            // here.
-            return;
-        }
-        let forgotten = turn.domains.forget(domain, now);
-        if let Some(at) = forgotten.come_back {
-            turn.domains.schedule(domain, at);
-        }
-        if let Some(live) = forgotten.live {
-            turn.accounts.domain_forgotten(domain, &live.tenancy.evidence());
-        }
-        if turn.frontier.ready_at(domain, now).is_none() {
-            turn.domains.remove_idle(domain);
-        }
-    }
-
     /// Chooses the next request to a domain: robots files first, then pages that they allow.
     fn search(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, horizon: Instant) -> Search {
-        if let Some(url) = turn.domains.pop_robots(domain) {
-            return Search::Found(self.robots.lease(url));
+        if let Some(robots_file) = self.rulings.pop_file(turn.domains, domain) {
+            return Search::Found(robots_file);
         }
-        while let Some(leased) = self.ruled.pop(domain) {
+        while let Some(leased) = self.rulings.pop_allowed(domain) {
             if let Some(leased) = unless_resting(turn, leased) {
                 self.budget.lent(domain);
                 return Search::Found(leased);
@@ -454,75 +375,18 @@ impl Granter {
                 continue;
             }
             let Some(leased) = unless_resting(turn, leased) else { continue };
-            match self.judge(turn, domain, leased, horizon) {
+            match self.rulings.check(turn, domain, leased, horizon) {
                 RobotsCheck::Allowed(leased) => {
                     self.budget.lent(domain);
                     return Search::Found(leased);
                 }
-                RobotsCheck::Over(search) => return search,
+                RobotsCheck::Request(robots_file) => return Search::Found(robots_file),
+                RobotsCheck::Full => return Search::Nothing,
                 RobotsCheck::Aside if turn.failures.are_many() => return Search::Unfinished,
                 RobotsCheck::Aside => {}
             }
         }
         Search::Unfinished
-    }
-
-    /// Returns the limit that is used up.
-    fn budget_reason(&self) -> DropReason {
-        if self.budget.of_requests() == Spending::Used { DropReason::Requests } else { DropReason::Budget }
-    }
-
-    /// Returns all pages held here to the frontier, because no more permits are granted.
-    pub fn give_all_back(&mut self, frontier: &mut dyn Frontier) {
-        give_back(frontier, self.robots.unpark_all().into_iter());
-        give_back(frontier, self.ruled.take_all());
-    }
-
-    /// Returns the pages that wait for a robots file, or are allowed by one, to the frontier: they are judged again
-    /// when they are lent next. Returns their domains, which must be woken.
-    pub fn give_pages_back(&mut self, frontier: &mut dyn Frontier) -> HashSet<Domain> {
-        let pages: Vec<_> = self.robots.unpark_pages().into_iter().chain(self.ruled.take_all()).collect();
-        let of = |leased: &Leased| {
-            let Request { domain, url, .. } = &*leased.request;
-            domain.clone().unwrap_or_else(|| self.politeness.domain_key.domain(url))
-        };
-        let domains = pages.iter().map(of).collect();
-        give_back(frontier, pages.into_iter());
-        domains
-    }
-
-    /// Handles what waits after the crawl has reached its limit: a durable frontier keeps it for another run; otherwise
-    /// it is dropped.
-    pub fn end_what_is_beyond_budget(&mut self, turn: &mut Turn<'_>) {
-        if self.budget.of_all() != Spending::Used {
-            return;
-        }
-        // No robots file is requested for pages any more, so those that wait for one would wait for ever.
-        self.give_pages_back(turn.frontier);
-        if !turn.draining.fills_a_step() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
-            // One more than a step handles, so that another follows, and a million domains need not be copied at once.
-            let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP + 1).cloned().collect();
-            for domain in &waiting {
-                turn.draining.begin(domain, DrainAs::Dropped(self.budget_reason()));
-            }
-        }
-    }
-
-    /// Tells whether the budget allows nothing of what waits, and the frontier is durable and keeps it.
-    pub fn keeps_the_rest(&mut self, frontier: &dyn Frontier) -> bool {
-        if !self.budget.is_limited() {
-            return false;
-        }
-        if self.budget.of_all() == Spending::Used {
-            return true;
-        }
-        // Called every turn: remember one domain with budget left, and search for another only when that one has none.
-        let has_more = |domain: &&Domain| self.budget.of(domain) != Spending::Used;
-        let known = self.unspent.as_ref().filter(|domain| frontier.has_waiting(domain)).filter(has_more);
-        if known.is_none() {
-            self.unspent = frontier.domains().find(has_more).cloned();
-        }
-        self.unspent.is_none()
     }
 }
 
@@ -534,11 +398,5 @@ fn unless_resting(turn: &mut Turn<'_>, leased: Leased) -> Option<Leased> {
             None
         }
         None => Some(leased),
-    }
-}
-
-fn give_back(frontier: &mut dyn Frontier, pages: impl Iterator<Item = Leased>) {
-    for leased in pages {
-        frontier.give_back(leased.id, None, false);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 pub struct RobotsFiles {
     cache: RobotsCache<Arc<str>>,
     /// Origins whose file is being requested.
-    pending: HashMap<Arc<str>, Pending>,
+    pending: HashMap<Arc<str>, PendingFile>,
     /// Requested URLs, each with the origins that wait for its response. Redirects may lead to URLs of other origins,
     /// and several origins to the same URL, which is requested once.
     awaited: HashMap<Url, Vec<Arc<str>>>,
@@ -41,7 +41,7 @@ pub struct RobotsFiles {
     warnings: Warnings,
 }
 
-struct Pending {
+struct PendingFile {
     /// The requested URLs: the origin's own, then the redirects from there.
     path: Vec<Url>,
     parked: Vec<(Domain, Leased)>,
@@ -135,7 +135,7 @@ impl RobotsFiles {
 
     fn ask(&mut self, url: &Url, origin: Arc<str>) -> Ruling {
         let file = robots_file_of(url);
-        self.pending.insert(origin.clone(), Pending { path: vec![file.clone()], parked: Vec::new() });
+        self.pending.insert(origin.clone(), PendingFile { path: vec![file.clone()], parked: Vec::new() });
         if self.wait_for(&file, origin) { Ruling::Ask(file) } else { Ruling::Asked }
     }
 
@@ -338,7 +338,7 @@ impl RobotsFiles {
     /// Warns that pages wait for an unreachable file: once for each reason, and then how many more there were.
     fn warn_of_wait(&mut self, origin: &str, robots: &Robots, now: Instant) {
         if let Robots::DenyAll { until, failures: 1, why } = robots
-            && why.patience > 1
+            && why.max_in_a_row > 1
             && let Some(unsaid) = self.warnings.note(why.outcome, now)
         {
             let wait = until.saturating_duration_since(now).as_secs_f64();
@@ -357,7 +357,7 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
         Robots::AllowAll => Ruling::Allowed(None),
         Robots::Rules(rules) if rules.decide(url).is_allowed() => Ruling::Allowed(rules.spacing()),
         Robots::Rules(_) => Ruling::Disallowed,
-        Robots::DenyAll { failures, why, .. } if *failures >= why.patience => {
+        Robots::DenyAll { failures, why, .. } if *failures >= why.max_in_a_row => {
             Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
         }
         Robots::DenyAll { until, .. } => Ruling::NotBefore(*until),

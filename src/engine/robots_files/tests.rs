@@ -235,7 +235,7 @@ fn a_question_that_was_not_sent_is_asked_again() {
 }
 
 #[test]
-fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
+fn a_server_that_fails_is_asked_again_a_few_times_and_then_its_pages_fail() {
     let mut world = World::new();
     let begin = world.now;
     for (nth, status) in [500, 429, 503, 502, 599, 504].into_iter().enumerate() {

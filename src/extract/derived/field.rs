@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use super::{
     FieldValue, Piece, Source,
-    piece::{Part, Wanted},
-    place::{Locate, Most},
+    locate::{Locate, Most},
+    piece::{PiecePart, WantedPiece},
 };
 use crate::extract::selector_error::SelectorError;
 
@@ -15,41 +15,41 @@ pub struct FieldRule<P> {
     of: &'static str,
     name: &'static str,
     place: P,
-    wanted: Wanted,
+    wanted: WantedPiece,
 }
 
 impl<P> FieldRule<P> {
     pub const fn new(of: &'static str, name: &'static str, place: P) -> Self {
-        Self { of, name, place, wanted: Wanted { part: Part::Text, url: false, re: None, trim: false } }
+        Self { of, name, place, wanted: WantedPiece { part: PiecePart::Text, url: false, re: None, trim: false } }
     }
 
     #[must_use]
     pub const fn attr(mut self, name: &'static str) -> Self {
-        self.wanted.part = Part::Attr(name);
+        self.wanted.part = PiecePart::Attr(name);
         self
     }
 
     #[must_use]
     pub const fn own_text(mut self) -> Self {
-        self.wanted.part = Part::OwnText;
+        self.wanted.part = PiecePart::OwnText;
         self
     }
 
     #[must_use]
     pub const fn raw_text(mut self) -> Self {
-        self.wanted.part = Part::RawText;
+        self.wanted.part = PiecePart::RawText;
         self
     }
 
     #[must_use]
     pub const fn html(mut self) -> Self {
-        self.wanted.part = Part::Html;
+        self.wanted.part = PiecePart::Html;
         self
     }
 
     #[must_use]
     pub const fn inner_html(mut self) -> Self {
-        self.wanted.part = Part::InnerHtml;
+        self.wanted.part = PiecePart::InnerHtml;
         self
     }
 

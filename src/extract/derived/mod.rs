@@ -5,7 +5,7 @@ mod field;
 mod field_value;
 mod file_values;
 mod piece;
-pub(super) mod place;
+pub(super) mod locate;
 mod source;
 
 use std::any::{Any, type_name};
@@ -15,8 +15,8 @@ pub use self::{
     field::FieldRule,
     field_value::FieldValue,
     file_values::{MayHaveFiles, NoFiles, Unread},
+    locate::{FoundValue, Itself, JsonPointer, Locate, PageUrl},
     piece::Piece,
-    place::{Found, Itself, JsonPointer, Locate, PageUrl},
     source::Source,
 };
 #[cfg(feature = "jmespath")]

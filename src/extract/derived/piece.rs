@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde_json::Value;
 
-use super::{Extract, Found, Source};
+use super::{Extract, FoundValue, Source};
 use crate::extract::{
     regexes::{first_group, regex},
     selector_error::SelectorError,
@@ -13,15 +13,15 @@ use crate::extract::{
 
 /// What is read of what was found.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub part: Part,
+pub(super) struct WantedPiece {
+    pub part: PiecePart,
     pub url: bool,
     pub re: Option<&'static str>,
     pub trim: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(super) enum PiecePart {
     Text,
     OwnText,
     RawText,
@@ -32,8 +32,8 @@ pub(super) enum Part {
 
 /// What was found for a field, and what of it is wanted.
 pub struct Piece<'a> {
-    pub(super) found: Found<'a>,
-    pub(super) wanted: Wanted,
+    pub(super) found: FoundValue<'a>,
+    pub(super) wanted: WantedPiece,
     pub(super) from: &'a Source<'a>,
 }
 
@@ -54,18 +54,20 @@ impl Piece<'_> {
 
     fn whole_text(&self) -> Result<Option<String>, SelectorError> {
         let element = match &self.found {
-            Found::Element(element) => element,
-            Found::Text(text) => return self.resolved(text.clone()).map(Some),
-            Found::Json(value) => return self.resolved(self.text_of_json(value)?).map(Some),
+            FoundValue::Element(element) => element,
+            FoundValue::Text(text) => return self.resolved(text.clone()).map(Some),
+            FoundValue::Json(value) => return self.resolved(self.text_of_json(value)?).map(Some),
         };
         let text = match self.wanted.part {
-            Part::Attr(name) => element.attr(name).map(str::to_owned),
-            Part::Text if self.wanted.url => element.attr("href").or_else(|| element.attr("src")).map(str::to_owned),
-            Part::Text => Some(element.text()),
-            Part::OwnText => Some(element.own_text()),
-            Part::RawText => Some(element.raw_text()),
-            Part::Html => Some(element.html()),
-            Part::InnerHtml => Some(element.inner_html()),
+            PiecePart::Attr(name) => element.attr(name).map(str::to_owned),
+            PiecePart::Text if self.wanted.url => {
+                element.attr("href").or_else(|| element.attr("src")).map(str::to_owned)
+            }
+            PiecePart::Text => Some(element.text()),
+            PiecePart::OwnText => Some(element.own_text()),
+            PiecePart::RawText => Some(element.raw_text()),
+            PiecePart::Html => Some(element.html()),
+            PiecePart::InnerHtml => Some(element.inner_html()),
         };
         text.map(|text| self.resolved(text)).transpose()
     }
@@ -84,8 +86,8 @@ impl Piece<'_> {
             return Ok(text);
         }
         let element = match &self.found {
-            Found::Element(element) => Some(*element),
-            Found::Text(_) | Found::Json(_) => self.from.tree(),
+            FoundValue::Element(element) => Some(*element),
+            FoundValue::Text(_) | FoundValue::Json(_) => self.from.tree(),
         };
         let resolved = match element {
             Some(element) => element.resolve(&text),
@@ -97,7 +99,7 @@ impl Piece<'_> {
     /// Returns the JSON value that was found, unless only a part of its text is wanted.
     pub fn json(&self) -> Option<&Value> {
         match &self.found {
-            Found::Json(value) if self.wanted.re.is_none() && !self.wanted.url => Some(value),
+            FoundValue::Json(value) if self.wanted.re.is_none() && !self.wanted.url => Some(value),
             _ => None,
         }
     }
@@ -108,9 +110,9 @@ impl Piece<'_> {
     /// The struct cannot be read, or a text was found.
     pub fn nested<T: Extract>(&self) -> Result<Option<T>, SelectorError> {
         let within = match &self.found {
-            Found::Element(element) => self.from.at(*element),
-            Found::Json(value) => self.from.within(value),
-            Found::Text(text) => return Err(self.refuse(text, "is a text, and a struct is read from an element")),
+            FoundValue::Element(element) => self.from.at(*element),
+            FoundValue::Json(value) => self.from.within(value),
+            FoundValue::Text(text) => return Err(self.refuse(text, "is a text, and a struct is read from an element")),
         };
         T::read_from(&within.deeper()?).map(Some)
     }
@@ -118,9 +120,9 @@ impl Piece<'_> {
     /// Returns the error of a value that is not what it should be.
     pub(super) fn refuse(&self, value: &str, why: &str) -> SelectorError {
         let element = match &self.found {
-            Found::Element(element) => element.opening_tag(),
-            Found::Text(_) => "the page".to_owned(),
-            Found::Json(_) => "the JSON".to_owned(),
+            FoundValue::Element(element) => element.opening_tag(),
+            FoundValue::Text(_) => "the page".to_owned(),
+            FoundValue::Json(_) => "the JSON".to_owned(),
         };
         SelectorError::Value { value: collapsed(value), element, why: why.to_owned() }
     }
@@ -137,20 +139,23 @@ impl Piece<'_> {
     /// Returns why the wanted part of what was found is missing.
     pub(super) fn missing(&self) -> SelectorError {
         match (&self.found, self.wanted) {
-            (_, Wanted { re: Some(pattern), .. }) => {
-                let text =
-                    Self { wanted: Wanted { re: None, ..self.wanted }, found: self.found.clone(), from: self.from };
+            (_, WantedPiece { re: Some(pattern), .. }) => {
+                let text = Self {
+                    wanted: WantedPiece { re: None, ..self.wanted },
+                    found: self.found.clone(),
+                    from: self.from,
+                };
                 match text.text() {
                     Ok(Some(text)) => self.refuse(&text, &format!("has nothing that `{pattern}` matches")),
                     Ok(None) => text.missing(),
                     Err(error) => error,
                 }
             }
-            (Found::Element(element), wanted) => {
-                let attribute = if let Part::Attr(name) = wanted.part { name } else { "href" };
+            (FoundValue::Element(element), wanted) => {
+                let attribute = if let PiecePart::Attr(name) = wanted.part { name } else { "href" };
                 SelectorError::NoAttribute { attribute: attribute.to_owned(), element: element.opening_tag() }
             }
-            (Found::Text(_) | Found::Json(_), _) => self.refuse("", "is no value"),
+            (FoundValue::Text(_) | FoundValue::Json(_), _) => self.refuse("", "is no value"),
         }
     }
 }

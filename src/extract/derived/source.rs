@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     extract::{
         metadata,
-        room::Room,
+        room::TextRoom,
         select::{Document, Element},
         selector_error::SelectorError,
     },
@@ -40,7 +40,7 @@ use crate::{
 pub struct Source<'a> {
     tree: Tree<'a>,
     json: Json<'a>,
-    bounds: Bounds,
+    bounds: ReadBounds,
 }
 
 #[derive(Clone, Copy)]
@@ -76,14 +76,14 @@ const MAX_NESTED: u32 = 100_000;
 
 /// How deep the struct is, how many there are in all, and how much text they may still read.
 #[derive(Clone)]
-struct Bounds {
+struct ReadBounds {
     depth: u32,
     nested: Rc<Cell<u32>>,
-    room: Rc<Room>,
+    room: Rc<TextRoom>,
 }
 
-impl Bounds {
-    fn of(room: Room) -> Self {
+impl ReadBounds {
+    fn of(room: TextRoom) -> Self {
         Self { depth: 0, nested: Rc::default(), room: Rc::new(room) }
     }
 }
@@ -96,11 +96,11 @@ impl<'a> Source<'a> {
 
     fn new(tree: Tree<'a>, json: Json<'a>) -> Self {
         let room = match tree {
-            Tree::Page(page) => Room::of_page(page.text().len()),
+            Tree::Page(page) => TextRoom::of_page(page.text().len()),
             Tree::Element(element) => element.room(),
-            Tree::None => Room::of_page(usize::MAX),
+            Tree::None => TextRoom::of_page(usize::MAX),
         };
-        Self { tree, json, bounds: Bounds::of(room) }
+        Self { tree, json, bounds: ReadBounds::of(room) }
     }
 
     /// Returns the element that is searched; `None` if this is JSON only.

@@ -18,8 +18,8 @@ use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, LocalName, QualName, ns};
 use scraper::Html;
 
+use self::sink::DomSink;
 pub(super) use self::sink::FormOwners;
-use self::sink::Sink;
 use super::context::{Syntax, content_of};
 use super::namespaces::Namespaces;
 use super::tokens::{ContentModel, Tag, Text, TextKind, Token, Tokens, normalised};
@@ -143,7 +143,7 @@ pub(super) fn body_before_frameset(page: &str, syntax: Syntax) -> Option<usize> 
 }
 
 struct Builder {
-    tree: TreeBuilder<NodeId, Sink>,
+    tree: TreeBuilder<NodeId, DomSink>,
     node_limit: usize,
     /// The number of attributes passed to the tree builder.
     attributes: usize,
@@ -160,7 +160,7 @@ impl Builder {
     fn new(node_limit: usize) -> Self {
         // A crawler runs no scripts, so the content of `noscript` is part of the page.
         let options = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
-        let tree = TreeBuilder::new(Sink::new(), options);
+        let tree = TreeBuilder::new(DomSink::new(), options);
         Self { tree, node_limit, attributes: 0, counted: (0, 0), seen_root: [false; 2], cut: None }
     }
 

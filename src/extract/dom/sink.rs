@@ -1,4 +1,5 @@
-//! Sink: takes the tree that html5ever builds, as `scraper`'s, and keeps which form each control got. Knows no bounds.
+//! DomSink: takes the tree that html5ever builds, as `scraper`'s, and keeps which form each control got. Knows no
+//! bounds.
 
 use std::{borrow::Cow, cell::RefCell};
 
@@ -14,18 +15,18 @@ use crate::extract::walk::NodeId;
 /// Which form the parser gave to each control, sorted by control. A control without one belongs to the form around it.
 pub type FormOwners = Vec<(NodeId, NodeId)>;
 
-pub(super) struct Sink {
+pub(super) struct DomSink {
     pub tree: HtmlTreeSink,
     owners: RefCell<FormOwners>,
 }
 
-impl Sink {
+impl DomSink {
     pub fn new() -> Self {
         Self { tree: HtmlTreeSink::new(Html::new_document()), owners: RefCell::default() }
     }
 }
 
-impl TreeSink for Sink {
+impl TreeSink for DomSink {
     type Handle = NodeId;
     type Output = (Html, FormOwners);
     type ElemName<'a> = <HtmlTreeSink as TreeSink>::ElemName<'a>;

@@ -3,7 +3,7 @@
 mod form;
 mod functions;
 #[cfg(feature = "derive")]
-mod place;
+mod locate;
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use jmespath::{Rcvar, Variable, ast::Ast};
 use serde_json::Value;
 
 #[cfg(feature = "derive")]
-pub use self::place::Jmes;
+pub use self::locate::Jmes;
 use self::{
     form::{depth, growth},
     functions::RUNTIME,
@@ -38,10 +38,10 @@ const MAX_VALUES: usize = 1_000_000;
 const MAX_COMPILED: usize = 256;
 
 thread_local! {
-    static COMPILED: Compiled<Rc<Query>> = const { Compiled::new(MAX_COMPILED) };
+    static COMPILED: Compiled<Rc<JmesQuery>> = const { Compiled::new(MAX_COMPILED) };
 }
 
-type Query = jmespath::Expression<'static>;
+type JmesQuery = jmespath::Expression<'static>;
 
 /// Returns what a JMESPath query finds in a JSON value; `null` if nothing.
 ///
@@ -89,7 +89,7 @@ fn json_of(value: &Rcvar, room: &mut usize) -> Option<Value> {
 }
 
 /// Compiles a query, or returns it from the cache.
-fn compile(query: &str) -> Result<Rc<Query>, SelectorError> {
+fn compile(query: &str) -> Result<Rc<JmesQuery>, SelectorError> {
     COMPILED.with(|known| {
         known.get_or(query, || {
             check_size(query).map_err(|(why, at)| invalid(query, why, Some(at)))?;

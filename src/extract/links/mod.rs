@@ -10,7 +10,7 @@ use std::sync::Arc;
 use encoding_rs::{Encoding, UTF_8};
 use url::Url;
 
-use self::reader::Reader;
+use self::reader::LinkReader;
 pub(crate) use self::sources::{NOFOLLOW, has_word, references};
 use super::{
     context::Syntax, meta_robots::MetaRobots, page_tokens::PageTokens, reference::query_charset, refresh::Refresh,
@@ -307,7 +307,7 @@ impl Scanner {
     /// comments and scripts do not count; those in `noscript` and `template` do. Beside a frameset, only frames and the
     /// page's head do.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
-        let mut reader = Reader::new(self);
+        let mut reader = LinkReader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);
         loop {
             let unread = tokens.unread();

@@ -1,4 +1,4 @@
-//! Reader: collects the content of a page's tags, and resolves its URLs at the end. Knows no tokenizer.
+//! LinkReader: collects the content of a page's tags, and resolves its URLs at the end. Knows no tokenizer.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::extract::{
 const MAX_AROUND_REFRESH: usize = 64;
 
 /// The content read so far. URLs are resolved at the end, since a `<base>` also applies to the links before it.
-pub(super) struct Reader<'a> {
+pub(super) struct LinkReader<'a> {
     scanner: &'a Scanner,
     /// Whether elements link that load or send something.
     has_resources: bool,
@@ -69,7 +69,7 @@ struct RawLink<'a> {
 /// Elements that load or send something, whose links are read only where asked.
 const RESOURCES: [LinkElement; 4] = [LinkElement::Image, LinkElement::Source, LinkElement::Script, LinkElement::Form];
 
-impl<'a> Reader<'a> {
+impl<'a> LinkReader<'a> {
     pub fn new(scanner: &'a Scanner) -> Self {
         Self {
             scanner,

@@ -1,10 +1,10 @@
 //! Code: code in a line, and blocks of it with their language. Does not highlight.
 
-use super::{elements::inside, escape, inline::SpanKind, writer::Writer};
+use super::{elements::inside, escape, inline::SpanKind, writer::MarkdownWriter};
 use crate::extract::{
     select::Element,
     text::Prose,
-    walk::{Step, Walk},
+    walk::{TreeStep, Walk},
 };
 
 /// The most elements around code that are searched for its language.
@@ -13,7 +13,7 @@ const MAX_LANGUAGE_ANCESTORS: usize = 3;
 /// The longest class attribute that is searched for a language, in bytes.
 const MAX_CLASSES: usize = 1 << 10;
 
-impl Writer {
+impl MarkdownWriter {
     /// Writes inline code. In Markdown it cannot have links, so that a link within it is one around its part of the
     /// code.
     pub(super) fn code(&mut self, element: Element<'_>) {
@@ -21,7 +21,7 @@ impl Writer {
         let mut open = None;
         for step in Walk::over(*element.node()) {
             match step {
-                Step::Open(node) => {
+                TreeStep::Open(node) => {
                     if let Some(text) = node.value().as_text() {
                         piece.push_str(text);
                     } else if let Some(link) = Element::of(node).filter(|inside| inside.name() == "a")
@@ -34,12 +34,12 @@ impl Writer {
                         open = Some(node.id());
                     }
                 }
-                Step::Close(node) if open == Some(node.id()) => {
+                TreeStep::Close(node) if open == Some(node.id()) => {
                     self.code_piece(&std::mem::take(&mut piece));
                     self.inline.close(node.id());
                     open = None;
                 }
-                Step::Close(_) => {}
+                TreeStep::Close(_) => {}
             }
         }
         self.code_piece(&piece);
@@ -84,7 +84,7 @@ impl Writer {
 fn text_with_breaks(element: Element<'_>) -> String {
     let mut text = String::new();
     for step in Walk::over(*element.node()) {
-        let Step::Open(node) = step else { continue };
+        let TreeStep::Open(node) = step else { continue };
         if let Some(piece) = node.value().as_text() {
             text.push_str(piece);
         } else if Element::of(node).is_some_and(|inside| inside.name() == "br") {

@@ -18,7 +18,7 @@ pub(super) enum SpanKind {
 }
 
 /// An open span of text.
-struct Span {
+struct OpenSpan {
     node: NodeId,
     kind: SpanKind,
     open: String,
@@ -30,7 +30,7 @@ struct Span {
 /// The text being built.
 pub(super) struct Inline {
     text: String,
-    spans: Vec<Span>,
+    spans: Vec<OpenSpan>,
     /// Whether a space comes before the next word.
     gap: bool,
     /// The number of pending line breaks.
@@ -110,7 +110,7 @@ impl Inline {
     /// Begins a span, unless one of its kind is open.
     pub fn open(&mut self, node: NodeId, kind: SpanKind, open: impl Into<String>, close: impl Into<String>) {
         if self.has_room_for(kind) {
-            self.spans.push(Span { node, kind, open: open.into(), close: close.into(), is_written: false });
+            self.spans.push(OpenSpan { node, kind, open: open.into(), close: close.into(), is_written: false });
         }
     }
 

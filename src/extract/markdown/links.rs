@@ -1,11 +1,11 @@
 //! Links: links and images with absolute URLs. Knows no blocks.
 
-use super::{escape, inline::SpanKind, writer::Writer};
+use super::{escape, inline::SpanKind, writer::MarkdownWriter};
 use crate::extract::{
     links::MAX_URL_LENGTH,
     select::Element,
     text::Prose,
-    walk::{Step, Walk},
+    walk::{TreeStep, Walk},
 };
 
 /// Marks by which sites link to a heading, next to the heading.
@@ -14,7 +14,7 @@ const PERMALINKS: [&str; 5] = ["", "¶", "#", "§", "🔗"];
 /// The most nodes examined to recognize such a mark.
 const MAX_PERMALINK_NODES: usize = 12;
 
-impl Writer {
+impl MarkdownWriter {
     pub(super) fn open_link(&mut self, element: Element<'_>) -> bool {
         let Some(href) = element.attr("href") else { return true };
         if self.heading.is_some() && is_permalink(element) {
@@ -67,7 +67,7 @@ impl Writer {
 fn is_permalink(element: Element<'_>) -> bool {
     let mut text = String::new();
     for (nth, step) in Walk::over(*element.node()).enumerate() {
-        let Step::Open(node) = step else { continue };
+        let TreeStep::Open(node) = step else { continue };
         if nth > MAX_PERMALINK_NODES || Element::of(node).is_some_and(|inside| inside.name() == "img") {
             return false;
         }

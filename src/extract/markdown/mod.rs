@@ -14,7 +14,7 @@ use std::{collections::HashSet, fmt};
 
 use url::Url;
 
-use self::writer::Writer;
+use self::writer::MarkdownWriter;
 use super::{
     css::Selects,
     select::{Document, Element},
@@ -56,12 +56,12 @@ pub struct Markdown<'a> {
     /// Elements that are not.
     left_out: HashSet<NodeId>,
     base: &'a Url,
-    kept: Kept,
+    kept: KeptUrls,
 }
 
 /// Which elements are written with their URL.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct KeptUrls {
     links: bool,
     images: bool,
 }
@@ -98,7 +98,7 @@ impl<'a> Markdown<'a> {
 
     /// Converts one element.
     pub fn of_element(element: Element<'a>, base: &'a Url) -> Self {
-        Self { element, main_only: false, left_out: HashSet::new(), base, kept: Kept { links: true, images: true } }
+        Self { element, main_only: false, left_out: HashSet::new(), base, kept: KeptUrls { links: true, images: true } }
     }
 
     /// Restricts the conversion to the first matching element.
@@ -151,13 +151,13 @@ impl<'a> Markdown<'a> {
     /// Writes only the text of links.
     #[must_use]
     pub fn without_links(self) -> Self {
-        Self { kept: Kept { links: false, ..self.kept }, ..self }
+        Self { kept: KeptUrls { links: false, ..self.kept }, ..self }
     }
 
     /// Leaves images out.
     #[must_use]
     pub fn without_images(self) -> Self {
-        Self { kept: Kept { images: false, ..self.kept }, ..self }
+        Self { kept: KeptUrls { images: false, ..self.kept }, ..self }
     }
 
     /// Converts it. [`ToString`] returns the text alone. Takes time linear in the page and the result.
@@ -169,8 +169,8 @@ impl<'a> Markdown<'a> {
         })
     }
 
-    fn writer(&self, left_out: HashSet<NodeId>) -> Writer {
-        Writer::new(self.element.address().with_base(self.base), self.kept, left_out)
+    fn writer(&self, left_out: HashSet<NodeId>) -> MarkdownWriter {
+        MarkdownWriter::new(self.element.address().with_base(self.base), self.kept, left_out)
     }
 
     /// Converts the main content; `None` if none stands out.

@@ -1,10 +1,10 @@
-//! Table: distinguishes data tables from layout tables, and writes data tables (GFM §4.10). Knows no blocks.
+//! MarkdownTable: distinguishes data tables from layout tables, and writes data tables (GFM §4.10). Knows no blocks.
 
 use std::collections::HashMap;
 
 use crate::extract::{
     select::Element,
-    walk::{NodeId, Step, Walk},
+    walk::{NodeId, TreeStep, Walk},
 };
 
 /// The most columns that a cell can span, and that a table can have.
@@ -15,7 +15,7 @@ const MAX_CELLS: usize = 100_000;
 
 /// What is known of a table so far.
 #[derive(Default)]
-struct Seen {
+struct TableSize {
     rows: usize,
     cells: usize,
     has_header: bool,
@@ -24,7 +24,7 @@ struct Seen {
     is_layout: bool,
 }
 
-impl Seen {
+impl TableSize {
     /// A table with one row or one column is for layout, and so is code next to its line numbers.
     fn is_data(&self) -> bool {
         let has_shape = self.cells > self.rows && (self.rows > 1 || self.has_header);
@@ -35,27 +35,27 @@ impl Seen {
 /// Finds the data tables within an element.
 pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
     let mut found = HashMap::new();
-    let mut open: Vec<(NodeId, Seen)> = Vec::new();
+    let mut open: Vec<(NodeId, TableSize)> = Vec::new();
     for step in Walk::over(*top.node()) {
-        let (Step::Open(node) | Step::Close(node)) = step;
+        let (TreeStep::Open(node) | TreeStep::Close(node)) = step;
         let Some(element) = Element::of(node) else { continue };
         if element.name() == "table" {
             match step {
-                Step::Open(_) => {
+                TreeStep::Open(_) => {
                     if let Some((_, outer)) = open.last_mut() {
                         outer.is_layout = true;
                     }
                     let role = element.attr("role").unwrap_or_default();
                     let is_layout = matches!(role, "presentation" | "none");
-                    open.push((node.id(), Seen { is_layout, ..Seen::default() }));
+                    open.push((node.id(), TableSize { is_layout, ..TableSize::default() }));
                 }
-                Step::Close(_) => {
+                TreeStep::Close(_) => {
                     if let Some((node, seen)) = open.pop() {
                         found.insert(node, seen.is_data());
                     }
                 }
             }
-        } else if let (Step::Open(_), Some((_, seen))) = (step, open.last_mut()) {
+        } else if let (TreeStep::Open(_), Some((_, seen))) = (step, open.last_mut()) {
             match element.name() {
                 "tr" => seen.rows += 1,
                 "td" => seen.cells += 1,
@@ -74,8 +74,8 @@ pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
 
 /// A table being built.
 #[derive(Default)]
-pub(super) struct Table {
-    rows: Vec<Row>,
+pub(super) struct MarkdownTable {
+    rows: Vec<TableRow>,
     /// How many more rows the cell above each column spans.
     spans: Vec<usize>,
     alignments: Vec<Alignment>,
@@ -83,7 +83,7 @@ pub(super) struct Table {
     cells: usize,
 }
 
-struct Row {
+struct TableRow {
     cells: Vec<String>,
     in_head: bool,
     has_only_headers: bool,
@@ -98,11 +98,11 @@ enum Alignment {
     Right,
 }
 
-impl Table {
+impl MarkdownTable {
     pub fn row(&mut self, in_head: bool) {
         let width = self.rows.last().map_or(0, |row| row.cells.len());
         self.spans.iter_mut().skip(width).for_each(|span| *span = span.saturating_sub(1));
-        self.rows.push(Row { cells: Vec::new(), in_head, has_only_headers: true });
+        self.rows.push(TableRow { cells: Vec::new(), in_head, has_only_headers: true });
     }
 
     /// Adds a cell to the last row, and the empty ones for its spans. Tells whether there was room for it.

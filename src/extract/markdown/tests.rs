@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::growth::{Input, assert_linear};
+use crate::growth::{HostileInput, assert_linear};
 
 fn written(html: &str) -> WrittenMarkdown {
     let document = Document::parse(html);
@@ -194,7 +194,7 @@ fn every_limit_is_shown() {
 
 #[test]
 fn hostile_pages_take_linear_time() {
-    let pages: [Input; 11] = [
+    let pages: [HostileInput; 11] = [
         |size| "<div>".repeat(2 * size),
         |size| "<ul><li>".repeat(size),
         |size| "<blockquote>x".repeat(2 * size),

@@ -10,7 +10,7 @@ use crate::extract::{
     prefix::prefix,
     select::Element,
     text::{HIDDEN, Prose},
-    walk::{Step, Walk},
+    walk::{TreeStep, Walk},
 };
 
 /// The most items of one page, nested ones included.
@@ -153,7 +153,7 @@ pub(super) fn items_of<'a>(items: impl DoubleEndedIterator<Item = &'a Item>, kin
 
 /// Items being read. They refer to each other by index; a nested item comes after the one around it.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct ItemsDraft {
     items: Vec<DraftItem>,
     properties: usize,
     bytes: usize,
@@ -172,7 +172,7 @@ struct DraftItem {
     same: Vec<(usize, usize)>,
 }
 
-impl Draft {
+impl ItemsDraft {
     /// Adds an item, as the value of the properties `names` of the item `parent`, if given; `None` if there are too
     /// many.
     pub fn add(
@@ -251,14 +251,14 @@ impl Draft {
             if self.bytes > MAX_BYTES || !self.visit() {
                 break;
             }
-            let (Step::Open(node) | Step::Close(node)) = step;
+            let (TreeStep::Open(node) | TreeStep::Close(node)) = step;
             if let Some(element) = Element::of(node) {
                 text.tag(element.name());
                 let is_inside = element.node().id() != top;
-                if matches!(step, Step::Open(_)) && is_inside && HIDDEN.contains(&element.name()) {
+                if matches!(step, TreeStep::Open(_)) && is_inside && HIDDEN.contains(&element.name()) {
                     walk.skip_content();
                 }
-            } else if let (Step::Open(_), Some(piece)) = (step, node.value().as_text()) {
+            } else if let (TreeStep::Open(_), Some(piece)) = (step, node.value().as_text()) {
                 let start = prefix(piece, left);
                 left -= start.len();
                 text.push(start);

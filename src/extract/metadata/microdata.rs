@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     SkippedMetadata, cut,
-    items::{Draft, Item, ItemValue, own_value},
+    items::{Item, ItemValue, ItemsDraft, own_value},
 };
 use crate::extract::{
     address::Address,
     select::Element,
-    walk::{NodeId, Step, Walk},
+    walk::{NodeId, TreeStep, Walk},
 };
 
 /// A part of the page that contains an item's properties.
-struct Part<'a> {
+struct ItemPart<'a> {
     item: usize,
     top: Element<'a>,
     /// Whether `top` itself can be a property: true for elements in `itemref`, false for the item's own element.
@@ -24,11 +24,11 @@ struct Part<'a> {
 
 /// Returns the top-level items of a page.
 pub(super) fn microdata(root: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Vec<Item> {
-    let mut draft = Draft::default();
+    let mut draft = ItemsDraft::default();
     let mut parts = Vec::new();
     let mut elements = Vec::new();
     for step in Walk::over(*root.node()) {
-        if let Step::Open(node) = step
+        if let TreeStep::Open(node) = step
             && let Some(element) = Element::of(node)
             && element.attr("itemscope").is_some()
         {
@@ -65,7 +65,7 @@ fn referred<'a>(root: Element<'a>, items: &[Element<'a>]) -> HashMap<&'a str, El
         return by_id;
     }
     for step in Walk::over(*root.node()) {
-        if let Step::Open(node) = step
+        if let TreeStep::Open(node) = step
             && let Some(element) = Element::of(node)
             && let Some(id) = element.attr("id").filter(|id| names.contains(id))
         {
@@ -91,11 +91,11 @@ fn parts_of<'a>(
     element: Element<'a>,
     by_id: &HashMap<&'a str, Element<'a>>,
     mut around: Vec<NodeId>,
-    draft: &mut Draft,
+    draft: &mut ItemsDraft,
     skipped: &mut SkippedMetadata,
-) -> Vec<Option<Part<'a>>> {
+) -> Vec<Option<ItemPart<'a>>> {
     around.push(element.node().id());
-    let own = Part { item, top: element, with_top: false, around: around.clone() };
+    let own = ItemPart { item, top: element, with_top: false, around: around.clone() };
     let names = element.attr("itemref").unwrap_or_default().split_ascii_whitespace();
     let mut seen = HashSet::new();
     let mut parts = vec![Some(own)];
@@ -104,24 +104,24 @@ fn parts_of<'a>(
             skipped.over_limit += 1;
             break;
         }
-        parts.push(Some(Part { item, top, with_top: true, around: around.clone() }));
+        parts.push(Some(ItemPart { item, top, with_top: true, around: around.clone() }));
     }
     parts
 }
 
 /// Reads the properties in a part; tells whether more are allowed.
 fn read_part<'a>(
-    part: &Part<'a>,
+    part: &ItemPart<'a>,
     base: &Address,
     by_id: &HashMap<&'a str, Element<'a>>,
-    draft: &mut Draft,
-    found: &mut Vec<Option<Part<'a>>>,
+    draft: &mut ItemsDraft,
+    found: &mut Vec<Option<ItemPart<'a>>>,
     skipped: &mut SkippedMetadata,
 ) -> bool {
     let top = part.top.node().id();
     let mut walk = Walk::over(*part.top.node());
     while let Some(step) = walk.next() {
-        let Step::Open(node) = step else { continue };
+        let TreeStep::Open(node) = step else { continue };
         if !draft.visit() {
             return false;
         }

@@ -26,7 +26,7 @@ use super::{
     select::{Document, Element},
     sitemap::Alternate,
     text::collapsed,
-    walk::{Step, Walk},
+    walk::{TreeStep, Walk},
 };
 
 /// The most values of each kind that are kept of one page, such as `<meta>` elements.
@@ -132,9 +132,9 @@ impl Metadata {
     pub fn read(document: &Document, base: &Url) -> Self {
         let root = document.root();
         let base = &root.address().with_base(base);
-        let mut reader = Reader::new(base);
+        let mut reader = MetadataReader::new(base);
         for step in Walk::over(*root.node()) {
-            if let Step::Open(node) = step
+            if let TreeStep::Open(node) = step
                 && let Some(element) = Element::of(node)
             {
                 reader.element(element);
@@ -177,13 +177,13 @@ impl Metadata {
 }
 
 /// Reads metadata from single elements.
-struct Reader<'b> {
+struct MetadataReader<'b> {
     base: &'b Address,
     metadata: Metadata,
     json_ld: JsonLd,
 }
 
-impl<'b> Reader<'b> {
+impl<'b> MetadataReader<'b> {
     fn new(base: &'b Address) -> Self {
         Self { base, metadata: Metadata::default(), json_ld: JsonLd::default() }
     }

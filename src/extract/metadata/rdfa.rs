@@ -5,13 +5,13 @@ use std::borrow::Cow;
 
 use super::{
     SkippedMetadata, cut,
-    items::{Draft, Item, ItemValue, own_value},
+    items::{Item, ItemValue, ItemsDraft, own_value},
     join,
 };
 use crate::extract::{
     address::Address,
     select::Element,
-    walk::{NodeId, Step, Walk},
+    walk::{NodeId, TreeStep, Walk},
 };
 
 /// The prefixes of RDFa's initial context that pages use; they need no declaration.
@@ -37,11 +37,11 @@ struct Frame<'a> {
     node: NodeId,
     vocab: Option<&'a str>,
     prefixes: Vec<(&'a str, &'a str)>,
-    subject: Option<Subject<'a>>,
+    subject: Option<RdfaSubject<'a>>,
 }
 
 /// What the properties in an element belong to.
-enum Subject<'a> {
+enum RdfaSubject<'a> {
     Item(usize),
     /// What a link or an image refers to. It becomes an item with its first property.
     Reference(Cow<'a, str>),
@@ -49,11 +49,11 @@ enum Subject<'a> {
 
 /// Returns the top-level items of a page.
 pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Vec<Item> {
-    let mut draft = Draft::default();
+    let mut draft = ItemsDraft::default();
     let mut frames: Vec<Frame<'_>> = Vec::new();
     for step in Walk::over(*root.node()) {
         match step {
-            Step::Open(node) => {
+            TreeStep::Open(node) => {
                 if !draft.visit() {
                     skipped.over_limit += 1;
                     break;
@@ -62,7 +62,7 @@ pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetad
                     open(element, base, &mut draft, &mut frames, skipped);
                 }
             }
-            Step::Close(node) => {
+            TreeStep::Close(node) => {
                 if frames.last().is_some_and(|frame| frame.node == node.id()) {
                     frames.pop();
                 }
@@ -76,7 +76,7 @@ pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetad
 fn open<'a>(
     element: Element<'a>,
     base: &Address,
-    draft: &mut Draft,
+    draft: &mut ItemsDraft,
     frames: &mut Vec<Frame<'a>>,
     skipped: &mut SkippedMetadata,
 ) {
@@ -99,11 +99,11 @@ fn open<'a>(
         let id = about.as_ref().or(reference.as_ref()).and_then(|reference| id_of(reference, base, skipped));
         let item = Item { types, id, properties: Vec::new() };
         let parent = if is_value { subject(frames, base, draft, skipped) } else { None };
-        frame.subject = draft.add(parent, &names, item, skipped).map(Subject::Item);
+        frame.subject = draft.add(parent, &names, item, skipped).map(RdfaSubject::Item);
     } else if let Some(about) = about {
-        frame.subject = Some(Subject::Reference(about));
+        frame.subject = Some(RdfaSubject::Reference(about));
     } else if let Some(reference) = reference.clone().filter(|_| !is_value && (is_resource || is_within_item(frames))) {
-        frame.subject = Some(Subject::Reference(reference));
+        frame.subject = Some(RdfaSubject::Reference(reference));
     }
     let has_subject = frame.subject.is_some();
     if frame.vocab.is_some() || !frame.prefixes.is_empty() || has_subject {
@@ -141,17 +141,17 @@ fn is_within_item(frames: &[Frame<'_>]) -> bool {
 fn subject(
     frames: &mut [Frame<'_>],
     base: &Address,
-    draft: &mut Draft,
+    draft: &mut ItemsDraft,
     skipped: &mut SkippedMetadata,
 ) -> Option<usize> {
     let around = frames.iter_mut().rev().find_map(|frame| frame.subject.as_mut())?;
-    if let Subject::Reference(reference) = around {
+    if let RdfaSubject::Reference(reference) = around {
         let item = Item { types: Vec::new(), id: id_of(reference, base, skipped), properties: Vec::new() };
-        *around = Subject::Item(draft.add(None, &[], item, skipped)?);
+        *around = RdfaSubject::Item(draft.add(None, &[], item, skipped)?);
     }
     match *around {
-        Subject::Item(item) => Some(item),
-        Subject::Reference(_) => None,
+        RdfaSubject::Item(item) => Some(item),
+        RdfaSubject::Reference(_) => None,
     }
 }
 

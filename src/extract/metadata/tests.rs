@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::growth::{Input, assert_linear};
+use crate::growth::{HostileInput, assert_linear};
 
 const URL: &str = "https://e.org/dir/page";
 
@@ -285,7 +285,7 @@ fn what_items_refer_to_is_bounded_over_the_whole_page() {
 
 #[test]
 fn hostile_pages_take_linear_time() {
-    let pages: [Input; 7] = [
+    let pages: [HostileInput; 7] = [
         |size| "<div itemscope itemprop=a>".repeat(size),
         |size| "<div itemprop=a>".repeat(size),
         |size| format!("<div itemscope>{}", "<p itemscope itemprop='a b c d e f'>text</p>".repeat(size)),

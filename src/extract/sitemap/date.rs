@@ -122,7 +122,7 @@ const YEAR_10000: u64 = 253_402_300_800;
 
 /// The parts of a date.
 #[derive(Clone, Copy)]
-struct Parts {
+struct DateParts {
     year: i64,
     month: i64,
     day: i64,
@@ -131,7 +131,7 @@ struct Parts {
     offset_minutes: i64,
 }
 
-impl Parts {
+impl DateParts {
     fn of_day(year: i64, month: i64, day: i64) -> Self {
         Self { year, month, day, seconds: 0, nanoseconds: 0, offset_minutes: 0 }
     }
@@ -158,15 +158,15 @@ fn w3c(text: &str) -> Option<W3cDate> {
     let mut text = text;
     let year = digits(&mut text, 4, 4)?;
     if text.is_empty() {
-        return Parts::of_day(year, 1, 1).date(Precision::Year);
+        return DateParts::of_day(year, 1, 1).date(Precision::Year);
     }
     skip(&mut text, "-")?;
     let month = digits(&mut text, 1, 2)?;
     if text.is_empty() {
-        return Parts::of_day(year, month, 1).date(Precision::Month);
+        return DateParts::of_day(year, month, 1).date(Precision::Month);
     }
     skip(&mut text, "-")?;
-    let mut parts = Parts::of_day(year, month, digits(&mut text, 1, 2)?);
+    let mut parts = DateParts::of_day(year, month, digits(&mut text, 1, 2)?);
     if text.is_empty() {
         return parts.date(Precision::Day);
     }
@@ -189,14 +189,14 @@ fn rfc822(text: &str) -> Option<W3cDate> {
         year @ 50..=99 => 1900 + i64::from(year),
         year => i64::from(year),
     };
-    let mut parts = Parts::of_day(year, i64::try_from(month).ok()? + 1, day);
+    let mut parts = DateParts::of_day(year, i64::try_from(month).ok()? + 1, day);
     let Some(mut time) = words.next() else { return parts.date(Precision::Day) };
     let precision = time_of_day(&mut time, &mut parts)?;
     parts.offset_minutes = offset(words.next().unwrap_or("Z"))?;
     parts.date(precision)
 }
 
-fn time_of_day(text: &mut &str, parts: &mut Parts) -> Option<Precision> {
+fn time_of_day(text: &mut &str, parts: &mut DateParts) -> Option<Precision> {
     let hour = digits(text, 1, 2)?;
     skip(text, ":")?;
     let minute = digits(text, 2, 2)?;

@@ -1,11 +1,11 @@
-//! Draft: an entry of a sitemap while it is being read, filled in field by field. Knows no events.
+//! EntryDraft: an entry of a sitemap while it is being read, filled in field by field. Knows no events.
 
 use quick_xml::events::BytesStart;
 use url::Url;
 
 use super::{
     entry::{Alternate, Image, News, SitemapEntry, SkippedEntries, Target, Video},
-    field::{Field, Part, attributes},
+    field::{EntryField, EntryPart, attributes},
 };
 use crate::extract::reference::resolve;
 
@@ -20,10 +20,10 @@ const MAX_EXTENSIONS: usize = 1_000;
 const MAX_ENTRY_TEXT: usize = 1 << 20;
 
 /// An entry being read.
-pub(super) struct Draft {
+pub(super) struct EntryDraft {
     /// The depth of its element.
     pub depth: usize,
-    pub part: Part,
+    pub part: EntryPart,
     pub loc: Option<String>,
     /// The identifier of an RSS item, or the URL in an element that is not known, used as the entry's URL if it has no
     /// other.
@@ -36,20 +36,20 @@ pub(super) struct Draft {
     pub entry: SitemapEntry,
 }
 
-impl Draft {
+impl EntryDraft {
     /// Begins an entry. `base` stands for its URL until that is known.
     pub fn new(depth: usize, base: &Url, target: Target) -> Self {
         let entry = SitemapEntry::new(base.clone(), target);
-        Self { depth, part: Part::Entry, loc: None, guid: None, has_url: false, kept: 0, entry }
+        Self { depth, part: EntryPart::Entry, loc: None, guid: None, has_url: false, kept: 0, entry }
     }
 
     /// Begins an image, a video or an article, if this element is one.
     pub fn begin_part(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> bool {
         let entry = &mut self.entry;
         let (part, length) = match (self.part, name) {
-            (Part::Entry, "image") => (Part::Image, entry.images.len()),
-            (Part::Entry, "video") => (Part::Video, entry.videos.len()),
-            (Part::Entry, "news") => (Part::News, 0),
+            (EntryPart::Entry, "image") => (EntryPart::Image, entry.images.len()),
+            (EntryPart::Entry, "video") => (EntryPart::Video, entry.videos.len()),
+            (EntryPart::Entry, "news") => (EntryPart::News, 0),
             _ => return false,
         };
         if length >= MAX_EXTENSIONS {
@@ -59,16 +59,16 @@ impl Draft {
         self.part = part;
         match part {
             // An image without a URL is dropped at its end: see `end_part`.
-            Part::Image => entry.images.push(Image {
+            EntryPart::Image => entry.images.push(Image {
                 url: base.clone(),
                 caption: None,
                 title: None,
                 geo_location: None,
                 license: None,
             }),
-            Part::Video => entry.videos.push(Video::default()),
-            Part::News => entry.news = Some(News::default()),
-            Part::Entry => {}
+            EntryPart::Video => entry.videos.push(Video::default()),
+            EntryPart::News => entry.news = Some(News::default()),
+            EntryPart::Entry => {}
         }
         self.has_url = false;
         true
@@ -76,40 +76,40 @@ impl Draft {
 
     pub fn end_part(&mut self, name: &str, skipped: &mut SkippedEntries) {
         match (self.part, name) {
-            (Part::Image, "image") => {
+            (EntryPart::Image, "image") => {
                 if !self.has_url {
                     skipped.bad_fields += 1;
                     self.entry.images.pop();
                 }
             }
-            (Part::Video, "video") | (Part::News, "news") => {}
+            (EntryPart::Video, "video") | (EntryPart::News, "news") => {}
             _ => return,
         }
-        self.part = Part::Entry;
+        self.part = EntryPart::Entry;
     }
 
-    pub fn set(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
+    pub fn set(&mut self, field: EntryField, text: &str, base: &Url, skipped: &mut SkippedEntries) {
         // Without its URL the entry would be lost.
-        let is_url = matches!(field, Field::Loc | Field::Guid);
+        let is_url = matches!(field, EntryField::Loc | EntryField::Guid);
         if text.is_empty() || !(is_url || self.keep(text.len(), skipped)) {
             return;
         }
         let entry = &mut self.entry;
         match field {
             // The first is kept, as by other readers.
-            Field::Loc => drop(self.loc.get_or_insert_with(|| text.to_owned())),
-            Field::Guid => self.guid = Some(text.to_owned()),
-            Field::Lastmod => entry.lastmod = entry.lastmod.or(skipped.field(text.parse().ok())),
-            Field::Changefreq => entry.change_frequency = skipped.field(text.parse().ok()),
-            Field::Priority => {
+            EntryField::Loc => drop(self.loc.get_or_insert_with(|| text.to_owned())),
+            EntryField::Guid => self.guid = Some(text.to_owned()),
+            EntryField::Lastmod => entry.lastmod = entry.lastmod.or(skipped.field(text.parse().ok())),
+            EntryField::Changefreq => entry.change_frequency = skipped.field(text.parse().ok()),
+            EntryField::Priority => {
                 let number = text.parse().ok().filter(|priority| (0.0..=1.0).contains(priority));
                 entry.priority = skipped.field(number);
             }
             _ => match self.part {
-                Part::Entry => {}
-                Part::Image => self.set_image(field, text, base, skipped),
-                Part::Video => self.set_video(field, text, base, skipped),
-                Part::News => self.set_news(field, text, skipped),
+                EntryPart::Entry => {}
+                EntryPart::Image => self.set_image(field, text, base, skipped),
+                EntryPart::Video => self.set_video(field, text, base, skipped),
+                EntryPart::News => self.set_news(field, text, skipped),
             },
         }
     }
@@ -122,55 +122,55 @@ impl Draft {
         has_room
     }
 
-    fn set_image(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
+    fn set_image(&mut self, field: EntryField, text: &str, base: &Url, skipped: &mut SkippedEntries) {
         let Some(image) = self.entry.images.last_mut() else { return };
         match field {
-            Field::ImageLoc => {
+            EntryField::ImageLoc => {
                 if let Ok(url) = resolve(base, text) {
                     image.url = url;
                     self.has_url = true;
                 }
             }
-            Field::ImageCaption => image.caption = Some(text.to_owned()),
-            Field::ImageTitle => image.title = Some(text.to_owned()),
-            Field::ImageGeo => image.geo_location = Some(text.to_owned()),
-            Field::ImageLicense => image.license = skipped.field(resolve(base, text).ok()),
+            EntryField::ImageCaption => image.caption = Some(text.to_owned()),
+            EntryField::ImageTitle => image.title = Some(text.to_owned()),
+            EntryField::ImageGeo => image.geo_location = Some(text.to_owned()),
+            EntryField::ImageLicense => image.license = skipped.field(resolve(base, text).ok()),
             _ => {}
         }
     }
 
-    fn set_video(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
+    fn set_video(&mut self, field: EntryField, text: &str, base: &Url, skipped: &mut SkippedEntries) {
         let Some(video) = self.entry.videos.last_mut() else { return };
         match field {
-            Field::VideoThumbnail => video.thumbnail = skipped.field(resolve(base, text).ok()),
-            Field::VideoTitle => video.title = Some(text.to_owned()),
-            Field::VideoDescription => video.description = Some(text.to_owned()),
-            Field::VideoContent => video.content = skipped.field(resolve(base, text).ok()),
-            Field::VideoPlayer => video.player = skipped.field(resolve(base, text).ok()),
-            Field::VideoDuration => video.duration = skipped.field(text.parse().ok()),
-            Field::VideoPublished => video.published = skipped.field(text.parse().ok()),
-            Field::VideoExpires => video.expires = skipped.field(text.parse().ok()),
-            Field::VideoRating => {
+            EntryField::VideoThumbnail => video.thumbnail = skipped.field(resolve(base, text).ok()),
+            EntryField::VideoTitle => video.title = Some(text.to_owned()),
+            EntryField::VideoDescription => video.description = Some(text.to_owned()),
+            EntryField::VideoContent => video.content = skipped.field(resolve(base, text).ok()),
+            EntryField::VideoPlayer => video.player = skipped.field(resolve(base, text).ok()),
+            EntryField::VideoDuration => video.duration = skipped.field(text.parse().ok()),
+            EntryField::VideoPublished => video.published = skipped.field(text.parse().ok()),
+            EntryField::VideoExpires => video.expires = skipped.field(text.parse().ok()),
+            EntryField::VideoRating => {
                 let number = text.parse().ok().filter(|rating| (0.0..=5.0).contains(rating));
                 video.rating = skipped.field(number);
             }
-            Field::VideoViews => video.views = skipped.field(text.parse().ok()),
-            Field::VideoFamilyFriendly => video.family_friendly = skipped.field(yes_or_no(text)),
-            Field::VideoLive => video.live = skipped.field(yes_or_no(text)),
-            Field::VideoTag if video.tags.len() < MAX_EXTENSIONS => video.tags.push(text.to_owned()),
-            Field::VideoTag => skipped.cut_fields += 1,
+            EntryField::VideoViews => video.views = skipped.field(text.parse().ok()),
+            EntryField::VideoFamilyFriendly => video.family_friendly = skipped.field(yes_or_no(text)),
+            EntryField::VideoLive => video.live = skipped.field(yes_or_no(text)),
+            EntryField::VideoTag if video.tags.len() < MAX_EXTENSIONS => video.tags.push(text.to_owned()),
+            EntryField::VideoTag => skipped.cut_fields += 1,
             _ => {}
         }
     }
 
-    fn set_news(&mut self, field: Field, text: &str, skipped: &mut SkippedEntries) {
+    fn set_news(&mut self, field: EntryField, text: &str, skipped: &mut SkippedEntries) {
         let Some(news) = &mut self.entry.news else { return };
         match field {
-            Field::NewsPublication => news.publication = Some(text.to_owned()),
-            Field::NewsLanguage => news.language = Some(text.to_owned()),
-            Field::NewsPublished => news.published = skipped.field(text.parse().ok()),
-            Field::NewsTitle => news.title = Some(text.to_owned()),
-            Field::NewsKeywords => news.keywords = Some(text.to_owned()),
+            EntryField::NewsPublication => news.publication = Some(text.to_owned()),
+            EntryField::NewsLanguage => news.language = Some(text.to_owned()),
+            EntryField::NewsPublished => news.published = skipped.field(text.parse().ok()),
+            EntryField::NewsTitle => news.title = Some(text.to_owned()),
+            EntryField::NewsKeywords => news.keywords = Some(text.to_owned()),
             _ => {}
         }
     }

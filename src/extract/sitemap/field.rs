@@ -1,4 +1,4 @@
-//! Field: the elements of a sitemap or a feed whose text is used, by their names and their place. Knows no values.
+//! EntryField: the elements of a sitemap or a feed whose text is used, by their names and their place. Knows no values.
 
 use quick_xml::events::BytesStart;
 
@@ -6,7 +6,7 @@ use super::SitemapKind;
 
 /// The current position within an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum EntryPart {
     Entry,
     Image,
     Video,
@@ -15,7 +15,7 @@ pub(super) enum Part {
 
 /// An element whose text is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum EntryField {
     Loc,
     Guid,
     Lastmod,
@@ -47,50 +47,50 @@ pub(super) enum Field {
 }
 
 /// Returns the field of an element in this part of an entry; names are in lower case.
-pub(super) fn field(part: Part, name: &str) -> Option<Field> {
+pub(super) fn field(part: EntryPart, name: &str) -> Option<EntryField> {
     Some(match (part, name) {
-        (Part::Entry, "loc") => Field::Loc,
-        (Part::Entry, "lastmod") => Field::Lastmod,
-        (Part::Entry, "changefreq") => Field::Changefreq,
-        (Part::Entry, "priority") => Field::Priority,
-        (Part::Image, "loc") => Field::ImageLoc,
-        (Part::Image, "caption") => Field::ImageCaption,
-        (Part::Image, "title") => Field::ImageTitle,
-        (Part::Image, "geo_location") => Field::ImageGeo,
-        (Part::Image, "license") => Field::ImageLicense,
-        (Part::Video, "thumbnail_loc") => Field::VideoThumbnail,
-        (Part::Video, "title") => Field::VideoTitle,
-        (Part::Video, "description") => Field::VideoDescription,
-        (Part::Video, "content_loc") => Field::VideoContent,
-        (Part::Video, "player_loc") => Field::VideoPlayer,
-        (Part::Video, "duration") => Field::VideoDuration,
-        (Part::Video, "publication_date") => Field::VideoPublished,
-        (Part::Video, "expiration_date") => Field::VideoExpires,
-        (Part::Video, "rating") => Field::VideoRating,
-        (Part::Video, "view_count") => Field::VideoViews,
-        (Part::Video, "family_friendly") => Field::VideoFamilyFriendly,
-        (Part::Video, "live") => Field::VideoLive,
-        (Part::Video, "tag") => Field::VideoTag,
-        (Part::News, "name") => Field::NewsPublication,
-        (Part::News, "language") => Field::NewsLanguage,
-        (Part::News, "publication_date") => Field::NewsPublished,
-        (Part::News, "title") => Field::NewsTitle,
-        (Part::News, "keywords") => Field::NewsKeywords,
+        (EntryPart::Entry, "loc") => EntryField::Loc,
+        (EntryPart::Entry, "lastmod") => EntryField::Lastmod,
+        (EntryPart::Entry, "changefreq") => EntryField::Changefreq,
+        (EntryPart::Entry, "priority") => EntryField::Priority,
+        (EntryPart::Image, "loc") => EntryField::ImageLoc,
+        (EntryPart::Image, "caption") => EntryField::ImageCaption,
+        (EntryPart::Image, "title") => EntryField::ImageTitle,
+        (EntryPart::Image, "geo_location") => EntryField::ImageGeo,
+        (EntryPart::Image, "license") => EntryField::ImageLicense,
+        (EntryPart::Video, "thumbnail_loc") => EntryField::VideoThumbnail,
+        (EntryPart::Video, "title") => EntryField::VideoTitle,
+        (EntryPart::Video, "description") => EntryField::VideoDescription,
+        (EntryPart::Video, "content_loc") => EntryField::VideoContent,
+        (EntryPart::Video, "player_loc") => EntryField::VideoPlayer,
+        (EntryPart::Video, "duration") => EntryField::VideoDuration,
+        (EntryPart::Video, "publication_date") => EntryField::VideoPublished,
+        (EntryPart::Video, "expiration_date") => EntryField::VideoExpires,
+        (EntryPart::Video, "rating") => EntryField::VideoRating,
+        (EntryPart::Video, "view_count") => EntryField::VideoViews,
+        (EntryPart::Video, "family_friendly") => EntryField::VideoFamilyFriendly,
+        (EntryPart::Video, "live") => EntryField::VideoLive,
+        (EntryPart::Video, "tag") => EntryField::VideoTag,
+        (EntryPart::News, "name") => EntryField::NewsPublication,
+        (EntryPart::News, "language") => EntryField::NewsLanguage,
+        (EntryPart::News, "publication_date") => EntryField::NewsPublished,
+        (EntryPart::News, "title") => EntryField::NewsTitle,
+        (EntryPart::News, "keywords") => EntryField::NewsKeywords,
         _ => return None,
     })
 }
 
 /// Returns the field of an element in an entry of a feed; names are in lower case.
-pub(super) fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) -> Option<Field> {
+pub(super) fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) -> Option<EntryField> {
     match (kind, name) {
         // Other elements with this local name, such as `atom:link`, have a prefix.
-        (SitemapKind::Rss, "link") if tag.name().prefix().is_none() => Some(Field::Loc),
+        (SitemapKind::Rss, "link") if tag.name().prefix().is_none() => Some(EntryField::Loc),
         (SitemapKind::Rss, "guid") => {
             let [is_link] = attributes(tag, ["isPermaLink"]);
-            is_link.is_none_or(|value| value.trim() != "false").then_some(Field::Guid)
+            is_link.is_none_or(|value| value.trim() != "false").then_some(EntryField::Guid)
         }
         (SitemapKind::Rss, "pubdate" | "date") | (SitemapKind::Atom, "updated" | "published" | "modified") => {
-            Some(Field::Lastmod)
+            Some(EntryField::Lastmod)
         }
         _ => None,
     }

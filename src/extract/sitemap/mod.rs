@@ -101,7 +101,7 @@ pub enum SitemapKind {
 /// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
 /// ```
 pub struct SitemapReader<'a> {
-    state: State<'a>,
+    state: ReadState<'a>,
     base: Url,
     limits: SitemapLimits,
     charset: Option<String>,
@@ -111,7 +111,7 @@ pub struct SitemapReader<'a> {
 }
 
 /// The state of the reader.
-enum State<'a> {
+enum ReadState<'a> {
     Unread(Box<dyn Read + Send + 'a>),
     Xml(Box<XmlEntries<'a>>),
     Lines(Box<Lines<'a>>),
@@ -125,7 +125,7 @@ impl<'a> SitemapReader<'a> {
     /// Creates the reader of the sitemap from `url`. Nothing is read yet.
     pub fn new(bytes: impl Read + Send + 'a, url: &Url) -> Self {
         Self {
-            state: State::Unread(Box::new(BufReader::with_capacity(BUFFER, bytes))),
+            state: ReadState::Unread(Box::new(BufReader::with_capacity(BUFFER, bytes))),
             base: url.clone(),
             limits: SitemapLimits::default(),
             charset: None,
@@ -163,17 +163,17 @@ impl<'a> SitemapReader<'a> {
     fn advance(&mut self) -> Result<Option<SitemapEntry>, SitemapError> {
         loop {
             let entry = match &mut self.state {
-                State::Ended => return Ok(None),
-                State::Unread(_) => {
+                ReadState::Ended => return Ok(None),
+                ReadState::Unread(_) => {
                     self.begin()?;
                     continue;
                 }
-                State::Xml(entries) => {
+                ReadState::Xml(entries) => {
                     let entry = entries.next_entry(&self.base, &mut self.skipped)?;
                     self.kind = entries.kind();
                     entry
                 }
-                State::Lines(lines) => lines.next_entry(&self.base, &mut self.skipped)?,
+                ReadState::Lines(lines) => lines.next_entry(&self.base, &mut self.skipped)?,
             };
             match entry {
                 Some(_) if self.taken >= self.limits.max_urls => self.skipped.over_limit += 1,
@@ -181,20 +181,20 @@ impl<'a> SitemapReader<'a> {
                     self.taken += 1;
                     return Ok(Some(entry));
                 }
-                None => self.state = State::Ended,
+                None => self.state = ReadState::Ended,
             }
         }
     }
 
     /// Detects the kind of the file from its beginning.
     fn begin(&mut self) -> Result<(), SitemapError> {
-        let State::Unread(bytes) = std::mem::replace(&mut self.state, State::Ended) else { return Ok(()) };
+        let ReadState::Unread(bytes) = std::mem::replace(&mut self.state, ReadState::Ended) else { return Ok(()) };
         let mut text = Utf8::open(bytes, self.charset.as_deref(), self.limits.max_bytes);
         self.state = if text.begins_with_markup()? {
-            State::Xml(Box::new(XmlEntries::new(text)))
+            ReadState::Xml(Box::new(XmlEntries::new(text)))
         } else {
             self.kind = Some(SitemapKind::Text);
-            State::Lines(Box::new(Lines::new(text)))
+            ReadState::Lines(Box::new(Lines::new(text)))
         };
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Iterator for SitemapReader<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.advance();
         if entry.is_err() {
-            self.state = State::Ended;
+            self.state = ReadState::Ended;
         }
         entry.transpose()
     }

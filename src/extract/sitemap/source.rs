@@ -36,11 +36,11 @@ pub(super) struct Utf8<'a> {
     max_bytes: u64,
     bytes_left: u64,
     token_left: usize,
-    fault: Option<Fault>,
+    fault: Option<ReadFault>,
 }
 
 /// Why reading stopped.
-pub(super) enum Fault {
+pub(super) enum ReadFault {
     /// The rest of the text or tag is to be skipped.
     LongToken,
     /// Nothing more can be read.
@@ -121,13 +121,13 @@ impl<'a> Utf8<'a> {
     /// Returns why reading failed.
     pub fn error(&mut self, error: &io::Error) -> SitemapError {
         match self.fault.take() {
-            Some(Fault::Fatal(error)) => error,
-            Some(Fault::LongToken) | None => SitemapError::Read(error.to_string()),
+            Some(ReadFault::Fatal(error)) => error,
+            Some(ReadFault::LongToken) | None => SitemapError::Read(error.to_string()),
         }
     }
 
     /// Returns the bound that was exceeded, if any.
-    pub fn take_fault(&mut self) -> Option<Fault> {
+    pub fn take_fault(&mut self) -> Option<ReadFault> {
         self.fault.take()
     }
 
@@ -171,7 +171,7 @@ impl<'a> Utf8<'a> {
         }
     }
 
-    fn fail(&mut self, fault: Fault) -> io::Error {
+    fn fail(&mut self, fault: ReadFault) -> io::Error {
         self.fault = Some(fault);
         io::Error::other("a bound of the sitemap")
     }
@@ -183,12 +183,12 @@ impl<'a> Utf8<'a> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => {
                 let fault = SitemapError::Read(error.to_string());
-                return Err(self.fail(Fault::Fatal(fault)));
+                return Err(self.fail(ReadFault::Fatal(fault)));
             }
         };
         let Some(left) = self.bytes_left.checked_sub(read as u64) else {
             let max_bytes = self.max_bytes;
-            return Err(self.fail(Fault::Fatal(SitemapError::TooLarge { max_bytes })));
+            return Err(self.fail(ReadFault::Fatal(SitemapError::TooLarge { max_bytes })));
         };
         self.bytes_left = left;
         self.ended = read == 0;
@@ -212,7 +212,7 @@ impl BufRead for Utf8<'_> {
         }
         let there = self.text.len().saturating_sub(self.at);
         if there > 0 && self.token_left == 0 {
-            return Err(self.fail(Fault::LongToken));
+            return Err(self.fail(ReadFault::LongToken));
         }
         let end = self.at + there.min(self.token_left);
         Ok(self.text.get(self.at..end).unwrap_or_default())

@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 
 use super::*;
-use crate::growth::{Input, assert_linear};
+use crate::growth::{HostileInput, assert_linear};
 
 const URL: &str = "https://e.org/maps/sitemap.xml";
 
@@ -277,7 +277,7 @@ fn a_file_that_nests_without_end_takes_no_memory_for_it() {
     let bytes = b"<urlset>".chain(nested).chain(&b"<url><loc>https://e.org/a</loc></url></urlset>"[..]);
     let mut sitemap = SitemapReader::new(bytes, &URL.parse().unwrap());
     assert_eq!(sitemap.next().unwrap().unwrap().url.path(), "/a");
-    let State::Xml(entries) = &sitemap.state else { panic!("XML") };
+    let ReadState::Xml(entries) = &sitemap.state else { panic!("XML") };
     assert!(entries.open() <= 4_096);
     assert_eq!(sitemap.next(), None);
 }
@@ -389,7 +389,7 @@ fn one_entry_does_not_fill_the_memory_and_keeps_its_url() {
 
 #[test]
 fn hostile_files_take_linear_time() {
-    let files: [Input; 8] = [
+    let files: [HostileInput; 8] = [
         |size| "<a>".repeat(size),
         |size| urlset(&"<url>".repeat(size)),
         |size| urlset(&"</url>".repeat(size)),

@@ -12,11 +12,11 @@ use url::Url;
 
 use super::{
     SitemapKind,
-    draft::{Draft, MAX_TEXT},
+    draft::{EntryDraft, MAX_TEXT},
     entry::{SitemapEntry, SkippedEntries, Target},
     error::SitemapError,
-    field::{Field, Part, feed_field, field},
-    source::{Fault, Utf8},
+    field::{EntryField, EntryPart, feed_field, field},
+    source::{ReadFault, Utf8},
     token::{SkipEnd, TokenKind},
 };
 use crate::extract::prefix::prefix;
@@ -36,16 +36,16 @@ pub(super) struct XmlEntries<'a> {
     depth: usize,
     /// How many names quick-xml may have stored.
     open: usize,
-    draft: Option<Draft>,
+    draft: Option<EntryDraft>,
     /// The field whose text is being read, and the text so far.
-    field: Option<(Field, String)>,
+    field: Option<(EntryField, String)>,
     ended: bool,
 }
 
 /// What the loop does after an event.
-enum Step {
+enum XmlStep {
     On,
-    Done(Box<Draft>),
+    Done(Box<EntryDraft>),
     End,
 }
 
@@ -81,9 +81,9 @@ impl<'a> XmlEntries<'a> {
     ) -> Result<Option<SitemapEntry>, SitemapError> {
         while !self.ended {
             match self.step(base, skipped)? {
-                Step::On => {}
-                Step::End => self.ended = true,
-                Step::Done(draft) => {
+                XmlStep::On => {}
+                XmlStep::End => self.ended = true,
+                XmlStep::Done(draft) => {
                     let loc = draft.loc.or(draft.guid).unwrap_or_default();
                     if let Some(url) = skipped.url(base, &loc) {
                         return Ok(Some(SitemapEntry { url, ..draft.entry }));
@@ -94,7 +94,7 @@ impl<'a> XmlEntries<'a> {
         Ok(None)
     }
 
-    fn step(&mut self, base: &Url, skipped: &mut SkippedEntries) -> Result<Step, SitemapError> {
+    fn step(&mut self, base: &Url, skipped: &mut SkippedEntries) -> Result<XmlStep, SitemapError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         buffer.shrink_to(USUAL_EVENT);
@@ -103,7 +103,7 @@ impl<'a> XmlEntries<'a> {
             // As browsers do, up to the next bracket.
             self.xml.get_mut().skip_rest("", TokenKind::Declaration)?;
             self.begin_anew();
-            return Ok(Step::On);
+            return Ok(XmlStep::On);
         }
         let read = match self.xml.read_event_into(&mut buffer) {
             Ok(event) => Ok(self.event(event, base, skipped)),
@@ -112,8 +112,8 @@ impl<'a> XmlEntries<'a> {
         let step = match read {
             Ok(step) => step,
             Err(error) => match self.xml.get_mut().take_fault() {
-                Some(Fault::LongToken) => self.long_token(&buffer, base, skipped),
-                Some(Fault::Fatal(error)) => Err(error),
+                Some(ReadFault::LongToken) => self.long_token(&buffer, base, skipped),
+                Some(ReadFault::Fatal(error)) => Err(error),
                 None => self.pass_over(error),
             },
         };
@@ -125,7 +125,7 @@ impl<'a> XmlEntries<'a> {
     }
 
     /// Handles the beginning of a text or tag that is too long, and skips the rest of it.
-    fn long_token(&mut self, token: &[u8], base: &Url, skipped: &mut SkippedEntries) -> Result<Step, SitemapError> {
+    fn long_token(&mut self, token: &[u8], base: &Url, skipped: &mut SkippedEntries) -> Result<XmlStep, SitemapError> {
         let token = String::from_utf8_lossy(token);
         let kind = TokenKind::of(&token);
         let end = self.xml.get_mut().skip_rest(&token, kind)?;
@@ -145,17 +145,17 @@ impl<'a> XmlEntries<'a> {
             }
             TokenKind::End => return Ok(self.end(local(name_in(&token)), base, skipped)),
         }
-        Ok(Step::On)
+        Ok(XmlStep::On)
     }
 
     /// Continues after markup that XML does not know; other errors end the file.
-    fn pass_over(&mut self, error: Error) -> Result<Step, SitemapError> {
+    fn pass_over(&mut self, error: Error) -> Result<XmlStep, SitemapError> {
         match error {
-            Error::IllFormed(_) => Ok(Step::On),
+            Error::IllFormed(_) => Ok(XmlStep::On),
             Error::Syntax(SyntaxError::InvalidBangMarkup) => {
                 self.xml.get_mut().skip_rest("<!", TokenKind::Start)?;
                 self.begin_anew();
-                Ok(Step::On)
+                Ok(XmlStep::On)
             }
             Error::Io(error) => Err(SitemapError::Read(error.to_string())),
             // quick-xml reports another syntax error only for unclosed markup.
@@ -171,7 +171,7 @@ impl<'a> XmlEntries<'a> {
         self.open = 0;
     }
 
-    fn event(&mut self, event: Event<'_>, base: &Url, skipped: &mut SkippedEntries) -> Result<Step, SitemapError> {
+    fn event(&mut self, event: Event<'_>, base: &Url, skipped: &mut SkippedEntries) -> Result<XmlStep, SitemapError> {
         match event {
             Event::Start(tag) => {
                 self.depth += 1;
@@ -198,10 +198,10 @@ impl<'a> XmlEntries<'a> {
             }
             Event::Eof if self.kind.is_none() => return Err(SitemapError::NotASitemap { root: String::new() }),
             Event::Eof if self.depth > 0 => return Err(SitemapError::Truncated),
-            Event::Eof => return Ok(Step::End),
+            Event::Eof => return Ok(XmlStep::End),
             Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
         }
-        Ok(Step::On)
+        Ok(XmlStep::On)
     }
 
     fn start(&mut self, tag: &BytesStart<'_>, base: &Url, skipped: &mut SkippedEntries) -> Result<(), SitemapError> {
@@ -218,7 +218,7 @@ impl<'a> XmlEntries<'a> {
                 skipped.unreadable += 1;
                 self.depth = unclosed.depth;
             }
-            self.draft = Some(Draft::new(self.depth, base, target));
+            self.draft = Some(EntryDraft::new(self.depth, base, target));
             return Ok(());
         }
         let Some(draft) = &mut self.draft else { return Ok(()) };
@@ -237,19 +237,19 @@ impl<'a> XmlEntries<'a> {
         if draft.begin_part(name, base, skipped) {
             return Ok(());
         }
-        if draft.part == Part::Entry && name == "link" {
+        if draft.part == EntryPart::Entry && name == "link" {
             draft.alternate(tag, base, skipped);
             return Ok(());
         }
         let field = field(draft.part, name).map(|field| {
             // The URL within another element is that of something else, unless an element before it was not closed.
-            if field == Field::Loc && !is_direct { Field::Guid } else { field }
+            if field == EntryField::Loc && !is_direct { EntryField::Guid } else { field }
         });
         self.field = field.map(|field| (field, String::new()));
         Ok(())
     }
 
-    fn end(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> Step {
+    fn end(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> XmlStep {
         let name = &*in_lower_case(name);
         self.depth = self.depth.saturating_sub(1);
         if let (Some((field, text)), Some(draft)) = (self.field.take(), &mut self.draft) {
@@ -259,18 +259,18 @@ impl<'a> XmlEntries<'a> {
         if is_entry_end && let Some(draft) = self.draft.take() {
             // The end of an entry also ends the elements within it that have no end tag.
             self.depth = draft.depth.saturating_sub(1);
-            return Step::Done(Box::new(draft));
+            return XmlStep::Done(Box::new(draft));
         }
         if let Some(draft) = &mut self.draft {
             draft.end_part(name, skipped);
-            return Step::On;
+            return XmlStep::On;
         }
         // Content after the root element is not part of the document. A surplus end tag is no end of the root.
         if self.kind.is_some() && kind_of(name).ok() == self.kind {
-            return Step::End;
+            return XmlStep::End;
         }
         self.depth = self.depth.max(usize::from(self.kind.is_some()));
-        Step::On
+        XmlStep::On
     }
 
     fn text(&mut self, text: &str, skipped: &mut SkippedEntries) {

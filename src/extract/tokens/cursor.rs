@@ -1,14 +1,14 @@
-//! Cursor: the unread part of a page. Knows ASCII and no markup.
+//! MarkupCursor: the unread part of a page. Knows ASCII and no markup.
 
 use memchr::memchr;
 
 /// The rest of a page or a tag. Stops at ASCII characters only, so never within a character.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
+pub(super) struct MarkupCursor<'a> {
     pub rest: &'a str,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> MarkupCursor<'a> {
     pub fn byte(&self, at: usize) -> Option<u8> {
         self.rest.as_bytes().get(at).copied()
     }

@@ -12,13 +12,13 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use self::cursor::{Cursor, is_space};
+use self::cursor::{MarkupCursor, is_space};
 pub(super) use self::tag::Tag;
 
 /// Reads a page token by token.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens<'a> {
-    page: Cursor<'a>,
+    page: MarkupCursor<'a>,
     content: ContentModel,
     /// The element whose text is being read; only its end tag ends text that is not markup.
     element: &'a str,
@@ -55,7 +55,7 @@ pub(super) enum ContentModel {
 impl<'a> Tokens<'a> {
     /// Starts at the beginning of `html`, after a byte order mark if there is one.
     pub fn new(html: &'a str) -> Self {
-        let page = Cursor { rest: html.strip_prefix('\u{feff}').unwrap_or(html) };
+        let page = MarkupCursor { rest: html.strip_prefix('\u{feff}').unwrap_or(html) };
         Self { page, content: ContentModel::Markup, element: "", cdata: false }
     }
 

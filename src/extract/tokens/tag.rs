@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr3};
 
 use super::{
-    cursor::{Cursor, is_space},
+    cursor::{MarkupCursor, is_space},
     normalised,
 };
 
@@ -22,7 +22,7 @@ pub(in crate::extract) struct Tag<'a> {
 impl<'a> Tag<'a> {
     /// Reads a tag, starting at its name. `None` if the page ends within it.
     #[inline]
-    pub(super) fn read(page: &mut Cursor<'a>) -> Option<Self> {
+    pub(super) fn read(page: &mut MarkupCursor<'a>) -> Option<Self> {
         let name = page.take_until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
         if page.byte(0)? == b'>' {
             page.take(1);
@@ -35,7 +35,7 @@ impl<'a> Tag<'a> {
         let inside = from.len().saturating_sub(page.rest.len());
         Some(Tag {
             name,
-            self_closing: attributes.end? == End::SelfClosing,
+            self_closing: attributes.end? == TagEnd::SelfClosing,
             attributes: from.get(..inside).unwrap_or_default(),
         })
     }
@@ -52,7 +52,7 @@ impl<'a> Tag<'a> {
 
     /// Iterates over the attributes as in the page; of two with the same name the first counts.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
-        Attributes { tag: Cursor { rest: self.attributes }, end: None }
+        Attributes { tag: MarkupCursor { rest: self.attributes }, end: None }
     }
 
     /// Returns the value of the attribute `name`.
@@ -96,13 +96,13 @@ impl<'a> Attribute<'a> {
 /// Reads the rest of a tag including its `>`.
 #[derive(Debug)]
 struct Attributes<'a> {
-    tag: Cursor<'a>,
+    tag: MarkupCursor<'a>,
     /// How the tag ended; `None` before its end, and always if the page ends within it.
-    end: Option<End>,
+    end: Option<TagEnd>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum TagEnd {
     Plain,
     SelfClosing,
 }
@@ -130,7 +130,7 @@ impl<'a> Iterator for Attributes<'a> {
         let between = self.tag.take_until(|byte| !is_space(byte) && byte != b'/');
         if self.tag.byte(0)? == b'>' {
             self.tag.take(1);
-            self.end = Some(if between.ends_with('/') { End::SelfClosing } else { End::Plain });
+            self.end = Some(if between.ends_with('/') { TagEnd::SelfClosing } else { TagEnd::Plain });
             return None;
         }
         // A name may begin with "=": its first byte always belongs to it.

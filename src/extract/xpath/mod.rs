@@ -3,16 +3,16 @@
 
 mod node;
 #[cfg(feature = "derive")]
-mod place;
+mod locate;
 mod value;
 
 use std::rc::Rc;
 
 use xpath_eval::{EvaluationContext, Expr};
 
-use self::node::{Query, QueryNode};
 #[cfg(feature = "derive")]
-pub use self::place::XPath;
+pub use self::locate::XPath;
+use self::node::{Evaluation, QueryNode};
 pub use self::value::XPathValue;
 use super::{
     compiled::Compiled,
@@ -84,7 +84,7 @@ impl<'a> Element<'a> {
             let Some(at) = order.place_of(self.node().id()) else {
                 return Err(refuse("the element is not in its page".to_owned()));
             };
-            let query = Query::new(order, *self.node(), steps);
+            let query = Evaluation::new(order, *self.node(), steps);
             let context = EvaluationContext::new(QueryNode::new(&query, at));
             let value = xpath_eval::evaluate(&compiled, &context).map_err(|error| refuse(error.to_string()))?;
             if query.is_spent() {

@@ -12,13 +12,13 @@ use crate::extract::walk::TreeNode;
 const BYTES_OF_A_STEP: u64 = 16;
 
 /// One evaluation: its page, and the steps that are left.
-pub(super) struct Query<'q> {
+pub(super) struct Evaluation<'q> {
     order: &'q NodeOrder,
     page: TreeNode<'q>,
     left: Cell<u64>,
 }
 
-impl<'q> Query<'q> {
+impl<'q> Evaluation<'q> {
     /// Creates a query over the page of a node.
     pub fn new(order: &'q NodeOrder, page: TreeNode<'q>, steps: u64) -> Self {
         Self { order, page, left: Cell::new(steps) }
@@ -42,14 +42,14 @@ impl<'q> Query<'q> {
 /// A node, or an attribute of one.
 #[derive(Clone, Copy)]
 pub(super) struct QueryNode<'q> {
-    query: &'q Query<'q>,
+    query: &'q Evaluation<'q>,
     at: u32,
     /// Counted from 1; 0 is the node itself.
     attribute: u32,
 }
 
 impl<'q> QueryNode<'q> {
-    pub fn new(query: &'q Query<'q>, at: u32) -> Self {
+    pub fn new(query: &'q Evaluation<'q>, at: u32) -> Self {
         Self { query, at, attribute: 0 }
     }
 

@@ -3,7 +3,7 @@
 use xpath_eval::Value;
 
 use super::node::QueryNode;
-use crate::extract::{room::Room, select::Element, selector_error::SelectorError, text::collapsed};
+use crate::extract::{room::TextRoom, select::Element, selector_error::SelectorError, text::collapsed};
 
 /// What an XPath expression is: nodes of the page in their order, or a text, a number or a truth.
 ///
@@ -20,11 +20,11 @@ use crate::extract::{room::Room, select::Element, selector_error::SelectorError,
 /// # Ok::<(), actix_crawler::extract::SelectorError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct XPathValue<'a>(Kind<'a>);
+pub struct XPathValue<'a>(ValueKind<'a>);
 
 #[derive(Clone, Debug)]
-enum Kind<'a> {
-    Nodes(Vec<Node<'a>>),
+enum ValueKind<'a> {
+    Nodes(Vec<FoundNode<'a>>),
     Text(String),
     Number(f64),
     Truth(bool),
@@ -32,7 +32,7 @@ enum Kind<'a> {
 
 /// A node that was found.
 #[derive(Clone, Debug)]
-enum Node<'a> {
+enum FoundNode<'a> {
     Element(Element<'a>),
     /// An attribute, a text or a comment.
     Text(String),
@@ -44,11 +44,11 @@ impl<'a> XPathValue<'a> {
         Self(match value {
             Value::NodeSet(mut nodes) => {
                 nodes.sort_by(|a, b| xpath_eval::Node::document_order(*a, *b));
-                Kind::Nodes(nodes.into_iter().filter_map(|node| Node::of(node, of)).collect())
+                ValueKind::Nodes(nodes.into_iter().filter_map(|node| FoundNode::of(node, of)).collect())
             }
-            Value::Boolean(truth) => Kind::Truth(truth),
-            Value::Number(number) => Kind::Number(number),
-            Value::String(text) => Kind::Text(text),
+            Value::Boolean(truth) => ValueKind::Truth(truth),
+            Value::Number(number) => ValueKind::Number(number),
+            Value::String(text) => ValueKind::Text(text),
         })
     }
 
@@ -56,7 +56,7 @@ impl<'a> XPathValue<'a> {
     pub fn elements(&self) -> Vec<Element<'a>> {
         self.nodes()
             .iter()
-            .filter_map(|node| if let Node::Element(element) = node { Some(*element) } else { None })
+            .filter_map(|node| if let FoundNode::Element(element) = node { Some(*element) } else { None })
             .collect()
     }
 
@@ -71,20 +71,20 @@ impl<'a> XPathValue<'a> {
     /// # Errors
     /// [`SelectorError::Nested`]: elements are within each other, and their texts 16 times as long as the page.
     pub fn texts(&self) -> Result<Vec<String>, SelectorError> {
-        let Kind::Nodes(nodes) = &self.0 else { return Ok(self.text().into_iter().collect()) };
-        let room = self.element().map_or_else(|| Room::of_page(usize::MAX), |element| element.room());
+        let ValueKind::Nodes(nodes) = &self.0 else { return Ok(self.text().into_iter().collect()) };
+        let room = self.element().map_or_else(|| TextRoom::of_page(usize::MAX), |element| element.room());
         nodes.iter().map(|node| room.take(node.text())).collect()
     }
 
     /// Returns the first of the [`texts`](Self::texts); `None` if there are no nodes.
     pub fn text(&self) -> Option<String> {
         match &self.0 {
-            Kind::Nodes(nodes) => nodes.first().map(Node::text),
-            Kind::Text(text) => Some(text.clone()),
-            Kind::Number(number) if number.is_infinite() => Some(format!("{}Infinity", sign_of(*number))),
+            ValueKind::Nodes(nodes) => nodes.first().map(FoundNode::text),
+            ValueKind::Text(text) => Some(text.clone()),
+            ValueKind::Number(number) if number.is_infinite() => Some(format!("{}Infinity", sign_of(*number))),
             // Zero has no sign.
-            Kind::Number(number) => Some((number + 0.0).to_string()),
-            Kind::Truth(truth) => Some(truth.to_string()),
+            ValueKind::Number(number) => Some((number + 0.0).to_string()),
+            ValueKind::Truth(truth) => Some(truth.to_string()),
         }
     }
 
@@ -92,9 +92,9 @@ impl<'a> XPathValue<'a> {
     /// none. For numbers as people write them there is [`number_in`](crate::extract::number_in).
     pub fn number(&self) -> f64 {
         match &self.0 {
-            Kind::Number(number) => *number,
-            Kind::Truth(truth) => f64::from(u8::from(*truth)),
-            Kind::Nodes(_) | Kind::Text(_) => self.text().map_or(f64::NAN, |text| number_of(&text)),
+            ValueKind::Number(number) => *number,
+            ValueKind::Truth(truth) => f64::from(u8::from(*truth)),
+            ValueKind::Nodes(_) | ValueKind::Text(_) => self.text().map_or(f64::NAN, |text| number_of(&text)),
         }
     }
 
@@ -102,30 +102,30 @@ impl<'a> XPathValue<'a> {
     /// number other than 0.
     pub fn is_true(&self) -> bool {
         match &self.0 {
-            Kind::Nodes(nodes) => !nodes.is_empty(),
-            Kind::Text(text) => !text.is_empty(),
-            Kind::Number(number) => *number != 0.0 && !number.is_nan(),
-            Kind::Truth(truth) => *truth,
+            ValueKind::Nodes(nodes) => !nodes.is_empty(),
+            ValueKind::Text(text) => !text.is_empty(),
+            ValueKind::Number(number) => *number != 0.0 && !number.is_nan(),
+            ValueKind::Truth(truth) => *truth,
         }
     }
 
-    fn nodes(&self) -> &[Node<'a>] {
-        if let Kind::Nodes(nodes) = &self.0 { nodes } else { &[] }
+    fn nodes(&self) -> &[FoundNode<'a>] {
+        if let ValueKind::Nodes(nodes) = &self.0 { nodes } else { &[] }
     }
 
     /// Returns each node, or the text, for the field of a struct.
     #[cfg(feature = "derive")]
-    pub(super) fn into_found(self) -> Vec<crate::extract::derived::Found<'a>> {
-        use crate::extract::derived::Found;
+    pub(super) fn into_found(self) -> Vec<crate::extract::derived::FoundValue<'a>> {
+        use crate::extract::derived::FoundValue;
         match self.0 {
-            Kind::Nodes(nodes) => nodes
+            ValueKind::Nodes(nodes) => nodes
                 .into_iter()
                 .map(|node| match node {
-                    Node::Element(element) => Found::Element(element),
-                    Node::Text(text) => Found::Text(text),
+                    FoundNode::Element(element) => FoundValue::Element(element),
+                    FoundNode::Text(text) => FoundValue::Text(text),
                 })
                 .collect(),
-            _ => self.text().into_iter().map(Found::Text).collect(),
+            _ => self.text().into_iter().map(FoundValue::Text).collect(),
         }
     }
 }
@@ -142,7 +142,7 @@ fn number_of(text: &str) -> f64 {
     if is_number { text.parse().unwrap_or(f64::NAN) } else { f64::NAN }
 }
 
-impl<'a> Node<'a> {
+impl<'a> FoundNode<'a> {
     fn of(node: QueryNode<'_>, of: Element<'a>) -> Option<Self> {
         if let Some((_, value)) = node.attribute() {
             return Some(Self::Text(value.to_owned()));

@@ -23,7 +23,7 @@ use self::{masked::masked, sink::ObjectSink};
 use super::{
     Feed, Opening, Sink,
     lock::Lock,
-    names::{Existing, Names},
+    names::{Existing, FileNames},
     target::Location,
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
 pub(super) struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// Its requests are made on a thread of their own: sinks are on threads that have a runtime already.
-    runtime: Mutex<Requests>,
+    runtime: Mutex<RequestRuntime>,
     /// As `s3://bucket`.
     at: String,
     /// Below it, files have the keys of their objects.
@@ -81,16 +81,16 @@ impl Bucket {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let at = format!("{}://{}", location.scheme.as_str(), location.bucket);
         let spool = spool.join(location.scheme.as_str()).join(&location.bucket);
-        Ok(Self { store, runtime: Mutex::new(Requests(Some(runtime))), at, spool })
+        Ok(Self { store, runtime: Mutex::new(RequestRuntime(Some(runtime))), at, spool })
     }
 
     /// Returns the names of the files in the spool, for names of objects.
     ///
     /// # Errors
     /// A name has something unknown in braces.
-    pub fn names(&self, key: &str) -> Result<Names, Error> {
+    pub fn names(&self, key: &str) -> Result<FileNames, Error> {
         let folder = self.spool.to_string_lossy().replace('{', "{{").replace('}', "}}");
-        Names::of(&format!("{folder}/{key}"))
+        FileNames::of(&format!("{folder}/{key}"))
     }
 
     /// Returns the URL of the object whose file this is.
@@ -133,7 +133,7 @@ impl Bucket {
     ///
     /// # Errors
     /// The bucket or the folder cannot be listed.
-    pub fn existing(&self, names: &Names, spider: &str) -> io::Result<Vec<Existing>> {
+    pub fn existing(&self, names: &FileNames, spider: &str) -> io::Result<Vec<Existing>> {
         let mut existing = names.existing(spider)?;
         let fixed = names.fixed();
         let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -209,9 +209,9 @@ impl Bucket {
 }
 
 /// The runtime of requests.
-struct Requests(Option<Runtime>);
+struct RequestRuntime(Option<Runtime>);
 
-impl Drop for Requests {
+impl Drop for RequestRuntime {
     fn drop(&mut self) {
         // To wait for its threads is forbidden on a thread that has a runtime.
         if let Some(runtime) = self.0.take() {

@@ -35,7 +35,7 @@ impl InBucket {
         let bucket = self.bucket();
         let names = bucket.names(self.key)?;
         if names.are_filled() {
-            let named = crate::feed::named::Named::new(crate::feed::named::NamedFeed {
+            let named = crate::feed::named::FeedFiles::new(crate::feed::named::NamedFeed {
                 feed: self.feed.clone(),
                 names,
                 spider: "bot".to_owned(),
@@ -135,7 +135,7 @@ fn a_crawl_that_goes_on_keeps_what_is_in_the_bucket_and_uploads_what_a_kill_left
     assert_eq!(rolled.objects(), [vec![first, second], more.to_vec()].concat());
     // Without a state, it would mix its objects with those.
     let names = rolled.bucket().names(rolled.key).unwrap();
-    let mixed = crate::feed::named::Named::new(crate::feed::named::NamedFeed {
+    let mixed = crate::feed::named::FeedFiles::new(crate::feed::named::NamedFeed {
         feed: rolled.feed.clone(),
         names,
         spider: "bot".to_owned(),

@@ -19,30 +19,30 @@ pub(crate) enum Codec {
 }
 
 /// Where the whole members of a file end, and the decoded beginnings of the first and the last one.
-struct Members {
+struct WholeMembers {
     end: u64,
     /// The last decoded byte.
     last_byte: Option<u8>,
     first: Option<Vec<u8>>,
-    last: Option<Member>,
+    last: Option<CodedMember>,
 }
 
 /// Where whole members end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ends {
+pub(crate) struct MemberEnds {
     pub end: u64,
     /// Whether their text has no line end at its end.
     pub lacks_end: bool,
 }
 
-struct Member {
+struct CodedMember {
     begin: u64,
     /// All of it, if it is as long as a closing at the most.
     text: Vec<u8>,
 }
 
-impl Members {
-    fn end_with(&mut self, end: u64, last_byte: Option<u8>, last: Member) {
+impl WholeMembers {
+    fn end_with(&mut self, end: u64, last_byte: Option<u8>, last: CodedMember) {
         self.last_byte = last_byte;
         self.first.get_or_insert_with(|| last.text.clone());
         (self.end, self.last) = (end, Some(last));
@@ -108,11 +108,11 @@ impl Codec {
     ///
     /// # Errors
     /// The file cannot be read, or is of another kind.
-    pub fn end_of_members(self, file: &mut File, beginning: &[u8], closing: &[u8]) -> io::Result<Ends> {
+    pub fn end_of_members(self, file: &mut File, beginning: &[u8], closing: &[u8]) -> io::Result<MemberEnds> {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
         let found = match self {
-            Self::Plain => return Ok(Ends { end: length, lacks_end: false }),
+            Self::Plain => return Ok(MemberEnds { end: length, lacks_end: false }),
             Self::Gzip => gzip_members(&*file)?,
             Self::Zstd => zstd_members(&*file)?,
         };
@@ -132,8 +132,8 @@ impl Codec {
         }
         let lacks_end = found.last_byte.is_some_and(|byte| byte != b'\n');
         match found.last {
-            Some(last) if !closing.is_empty() && last.text == closing => Ok(Ends { end: last.begin, lacks_end }),
-            _ => Ok(Ends { end: found.end, lacks_end }),
+            Some(last) if !closing.is_empty() && last.text == closing => Ok(MemberEnds { end: last.begin, lacks_end }),
+            _ => Ok(MemberEnds { end: found.end, lacks_end }),
         }
     }
 }
@@ -161,9 +161,9 @@ fn keep(text: &mut Vec<u8>, decoded: &[u8]) {
     text.extend(decoded.iter().take(room));
 }
 
-fn gzip_members(file: &File) -> io::Result<Members> {
-    let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, last_byte: None, first: None, last: None };
+fn gzip_members(file: &File) -> io::Result<WholeMembers> {
+    let mut input = CountingReader { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
+    let mut members = WholeMembers { end: 0, last_byte: None, first: None, last: None };
     let (mut buffer, mut last_byte) = (vec![0; 1 << 16], None);
     while !input.fill_buf()?.is_empty() {
         let begin = input.read;
@@ -183,7 +183,7 @@ fn gzip_members(file: &File) -> io::Result<Members> {
             }
         }
         drop(decoder);
-        members.end_with(input.read, last_byte, Member { begin, text });
+        members.end_with(input.read, last_byte, CodedMember { begin, text });
     }
     Ok(members)
 }
@@ -195,9 +195,9 @@ fn is_torn(error: &io::Error) -> bool {
     )
 }
 
-fn zstd_members(file: &File) -> io::Result<Members> {
-    let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, last_byte: None, first: None, last: None };
+fn zstd_members(file: &File) -> io::Result<WholeMembers> {
+    let mut input = CountingReader { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
+    let mut members = WholeMembers { end: 0, last_byte: None, first: None, last: None };
     let (mut buffer, mut last_byte) = (vec![0; 1 << 16], None);
     let mut decoder = Decoder::new()?;
     let (mut begin, mut text) = (0, Vec::new());
@@ -212,7 +212,7 @@ fn zstd_members(file: &File) -> io::Result<Members> {
         last_byte = bytes.last().copied().or(last_byte);
         input.consume(read);
         if hint == 0 && read > 0 {
-            members.end_with(input.read, last_byte, Member { begin, text: std::mem::take(&mut text) });
+            members.end_with(input.read, last_byte, CodedMember { begin, text: std::mem::take(&mut text) });
             begin = input.read;
             decoder.reinit()?;
         } else if is_over && written == 0 {
@@ -222,12 +222,12 @@ fn zstd_members(file: &File) -> io::Result<Members> {
 }
 
 /// Counts what was consumed.
-struct Counted<R> {
+struct CountingReader<R> {
     inner: R,
     read: u64,
 }
 
-impl<R: BufRead> Read for Counted<R> {
+impl<R: BufRead> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.read += length as u64;
@@ -235,7 +235,7 @@ impl<R: BufRead> Read for Counted<R> {
     }
 }
 
-impl<R: BufRead> BufRead for Counted<R> {
+impl<R: BufRead> BufRead for CountingReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.inner.fill_buf()
     }

@@ -1,5 +1,5 @@
-//! Ends: where the records of files end that a pipeline has looked at or closed, so that it reads none a second time to
-//! find out. Opens nothing.
+//! FileEnds: where the records of files end that a pipeline has looked at or closed, so that it reads none a second
+//! time to find out. Opens nothing.
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// The files of one pipeline, by hashes of their names: about 80 bytes each. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ends(Arc<Mutex<HashMap<u128, KnownEnd>>>);
+pub(crate) struct FileEnds(Arc<Mutex<HashMap<u128, KnownEnd>>>);
 
 /// Where the records of a file end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,17 @@ pub(crate) struct RecordsEnd {
 #[derive(Debug)]
 struct KnownEnd {
     end: RecordsEnd,
-    version: Version,
+    version: FileVersion,
 }
 
 /// What is another after a change.
 #[derive(Debug, PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     length: u64,
     modified: SystemTime,
 }
 
-impl Version {
+impl FileVersion {
     /// Returns that of a file; `None` where the system does not say when it was modified.
     fn of(file: &File) -> Option<Self> {
         let metadata = file.metadata().ok()?;
@@ -45,10 +45,10 @@ impl Version {
     }
 }
 
-impl Ends {
+impl FileEnds {
     /// Notes where the records of a file end, as it is now.
     pub fn note(&self, path: &Path, file: &File, end: RecordsEnd) {
-        if let Some(version) = Version::of(file) {
+        if let Some(version) = FileVersion::of(file) {
             self.all().insert(hash(path), KnownEnd { end, version });
         }
     }
@@ -56,7 +56,7 @@ impl Ends {
     /// Takes what is noted of a file that is about to be written; `None` if it has changed since then.
     pub fn take(&self, path: &Path, file: &File) -> Option<RecordsEnd> {
         let known = self.all().remove(&hash(path))?;
-        (Some(known.version) == Version::of(file)).then_some(known.end)
+        (Some(known.version) == FileVersion::of(file)).then_some(known.end)
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<u128, KnownEnd>> {
@@ -81,7 +81,7 @@ mod tests {
         let path = dir.path().join("items.csv");
         fs::write(&path, "a\n1\n").unwrap();
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        let (ends, end) = (Ends::default(), RecordsEnd { at: 4, lacks_end: false });
+        let (ends, end) = (FileEnds::default(), RecordsEnd { at: 4, lacks_end: false });
         assert_eq!(ends.take(&path, &file), None);
         ends.note(&path, &file, end);
         assert_eq!(ends.take(Path::new("other.csv"), &file), None);

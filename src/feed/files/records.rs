@@ -15,7 +15,7 @@ use crate::{
 /// The output for records. A partly written record is removed, so that the next one does not follow it on the same
 /// line.
 pub(crate) struct Records {
-    output: Output,
+    output: RecordOutput,
     /// Whether the output ends with a partial record.
     torn: bool,
     /// What stands after the last record of a regular file, and is written over by the next one.
@@ -27,7 +27,7 @@ pub(crate) struct Records {
     is_named: bool,
 }
 
-enum Output {
+enum RecordOutput {
     File(File, PathBuf),
     Stdout(io::Stdout),
 }
@@ -43,7 +43,7 @@ struct Closing {
 impl Records {
     pub fn stdout() -> Self {
         Self {
-            output: Output::Stdout(io::stdout()),
+            output: RecordOutput::Stdout(io::stdout()),
             torn: false,
             closing: None,
             syncs: false,
@@ -56,7 +56,14 @@ impl Records {
     pub fn file(path: &Path, file: File) -> Self {
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let is_named = !is_removed(&file).unwrap_or(true);
-        Self { output: Output::File(file, path.to_owned()), torn: false, closing: None, syncs: false, bytes, is_named }
+        Self {
+            output: RecordOutput::File(file, path.to_owned()),
+            torn: false,
+            closing: None,
+            syncs: false,
+            bytes,
+            is_named,
+        }
     }
 
     /// From now on, writes each addition at offset `at`, over the closing, and the closing `text` after it. The file
@@ -75,7 +82,7 @@ impl Records {
             self.write(beginning)?;
         }
         match (&self.output, &self.closing) {
-            (Output::File(file, _), Some(_)) => file.set_len(self.bytes),
+            (RecordOutput::File(file, _), Some(_)) => file.set_len(self.bytes),
             _ => Ok(()),
         }
     }
@@ -89,14 +96,14 @@ impl Records {
     /// Tells whether the output is a terminal.
     pub fn is_terminal(&self) -> bool {
         match &self.output {
-            Output::File(file, _) => file.is_terminal(),
-            Output::Stdout(stdout) => stdout.is_terminal(),
+            RecordOutput::File(file, _) => file.is_terminal(),
+            RecordOutput::Stdout(stdout) => stdout.is_terminal(),
         }
     }
 
     /// Tells whether it is a file that can be cut, and not a pipe or a terminal.
     pub fn is_regular(&self) -> bool {
-        matches!(&self.output, Output::File(file, _) if file.metadata().is_ok_and(|metadata| metadata.is_file()))
+        matches!(&self.output, RecordOutput::File(file, _) if file.metadata().is_ok_and(|metadata| metadata.is_file()))
     }
 
     /// Returns the length of the file, or what was written to an output that is none.
@@ -112,8 +119,8 @@ impl Records {
     /// Returns the file that it writes to, with its name.
     pub fn as_file(&self) -> Option<(&Path, &File)> {
         match &self.output {
-            Output::File(file, path) => Some((path, file)),
-            Output::Stdout(_) => None,
+            RecordOutput::File(file, path) => Some((path, file)),
+            RecordOutput::Stdout(_) => None,
         }
     }
 
@@ -131,7 +138,7 @@ impl Records {
     /// That cannot be done.
     pub fn sync(&self) -> Result<(), SinkError> {
         match &self.output {
-            Output::File(file, _) if self.is_regular() => {
+            RecordOutput::File(file, _) if self.is_regular() => {
                 file.sync_data().and_then(|()| self.is_there()).map_err(|error| self.broken(&error))
             }
             _ => Ok(()),
@@ -140,7 +147,7 @@ impl Records {
 
     /// Lets others write to it.
     pub fn unlock(&self) {
-        if let Output::File(file, _) = &self.output {
+        if let RecordOutput::File(file, _) = &self.output {
             // Where that fails, it ends with the file, a moment later.
             drop(file.unlock());
         }
@@ -149,16 +156,16 @@ impl Records {
     /// What was written to a file that was removed is lost: whoever it was acknowledged to must know.
     fn is_there(&self) -> io::Result<()> {
         match &self.output {
-            Output::File(file, _) if self.is_named && is_removed(file)? => Err(removed()),
+            RecordOutput::File(file, _) if self.is_named && is_removed(file)? => Err(removed()),
             _ => Ok(()),
         }
     }
 
     fn broken(&self, error: &io::Error) -> SinkError {
         match &self.output {
-            Output::Stdout(_) if error.kind() == io::ErrorKind::BrokenPipe => SinkError::ReaderGone,
-            Output::Stdout(_) => SinkError::broken(format!("stdout cannot be written any more: {error}")),
-            Output::File(_, path) => {
+            RecordOutput::Stdout(_) if error.kind() == io::ErrorKind::BrokenPipe => SinkError::ReaderGone,
+            RecordOutput::Stdout(_) => SinkError::broken(format!("stdout cannot be written any more: {error}")),
+            RecordOutput::File(_, path) => {
                 SinkError::broken(format!("{} cannot be written any more: {error}", path.display()))
             }
         }
@@ -167,11 +174,11 @@ impl Records {
     /// Like [`Records::add`], with the system's error.
     pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         match (&self.output, &mut self.closing) {
-            (Output::File(file, _), Some(closing)) => self.bytes = closing.write_before(file, record)?,
+            (RecordOutput::File(file, _), Some(closing)) => self.bytes = closing.write_before(file, record)?,
             _ => self.append(record)?,
         }
         match &self.output {
-            Output::File(file, _) if self.syncs => file.sync_data()?,
+            RecordOutput::File(file, _) if self.syncs => file.sync_data()?,
             _ => {}
         }
         self.is_there()
@@ -229,7 +236,7 @@ impl Closing {
     }
 }
 
-impl Output {
+impl RecordOutput {
     /// Removes the last bytes; false if that is impossible.
     fn cut(&self, bytes: u64) -> bool {
         let Self::File(file, _) = self else { return false };
@@ -238,7 +245,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for RecordOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(file, _) => file.write(bytes),

@@ -1,18 +1,18 @@
-//! Streams: what a pipeline knows of its outputs, for when they are opened again: what has gone to those that cannot be
-//! read, and where the records of files end. Opens nothing.
+//! FeedStreams: what a pipeline knows of its outputs, for when they are opened again: what has gone to those that
+//! cannot be read, and where the records of files end. Opens nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
-use super::ends::Ends;
+use super::ends::FileEnds;
 
 /// The outputs of one pipeline, by their names. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Streams {
+pub(crate) struct FeedStreams {
     all: Arc<Mutex<HashMap<String, Streamed>>>,
     /// Where the records of its files end.
-    pub ends: Ends,
+    pub ends: FileEnds,
 }
 
 /// What an output has.
@@ -25,7 +25,7 @@ pub(crate) struct Streamed {
     pub has_records: bool,
 }
 
-impl Streams {
+impl FeedStreams {
     /// Notes what an output has.
     pub fn note(&self, name: &str, streamed: Streamed) {
         self.all().insert(name.to_owned(), streamed);
@@ -43,7 +43,7 @@ impl Streams {
 }
 
 /// A feed's description is the same whatever was written.
-impl PartialEq for Streams {
+impl PartialEq for FeedStreams {
     fn eq(&self, _: &Self) -> bool {
         true
     }

@@ -10,10 +10,10 @@ use std::{
 
 use super::{
     codec::Codec,
-    ends::{Ends, RecordsEnd},
+    ends::{FileEnds, RecordsEnd},
     layout::Layout,
     records::{Records, create_lines},
-    streams::Streams,
+    streams::FeedStreams,
 };
 use crate::{
     clock,
@@ -34,18 +34,18 @@ pub(crate) struct TextSink<L> {
     pending: Vec<u8>,
     /// Where what has gone to an output is noted that cannot be read again. What closes it is written at the end only,
     /// since it cannot be written over.
-    stream: Option<Stream>,
+    stream: Option<StreamOutput>,
     /// Where the end of its records is noted when it is closed, if it is a file.
-    ends: Option<Ends>,
+    ends: Option<FileEnds>,
     on_terminal: bool,
     /// Nothing is acknowledged any more once something was lost.
     broken: Option<SinkError>,
 }
 
 /// An output that cannot be read again.
-pub(crate) struct Stream {
+pub(crate) struct StreamOutput {
     /// Those of its pipeline.
-    pub of: Streams,
+    pub of: FeedStreams,
     /// Its name.
     pub name: String,
 }
@@ -58,7 +58,7 @@ impl<L: Layout> TextSink<L> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn stdout(layout: L, codec: Codec, opening: Opening, stream: Stream) -> Result<Self, Error> {
+    pub fn stdout(layout: L, codec: Codec, opening: Opening, stream: StreamOutput) -> Result<Self, Error> {
         let opened = Self::stream(layout, codec, Records::stdout(), opening, stream);
         opened.map_err(|error| Error::setting("stdout", error.to_string()))
     }
@@ -73,7 +73,7 @@ impl<L: Layout> TextSink<L> {
         codec: Codec,
         opening: Opening,
         syncs: bool,
-        stream: Stream,
+        stream: StreamOutput,
     ) -> Result<Self, Error> {
         let wrong = |source| Error::file(path, source);
         let is_new = !path.exists();
@@ -113,7 +113,7 @@ impl<L: Layout> TextSink<L> {
     ///
     /// # Errors
     /// As [`TextSink::open`].
-    pub fn check(path: &Path, mut layout: L, codec: Codec, opening: Opening, ends: &Ends) -> Result<(), Error> {
+    pub fn check(path: &Path, mut layout: L, codec: Codec, opening: Opening, ends: &FileEnds) -> Result<(), Error> {
         if is_other(path) || !path.exists() {
             return check_writable(path).map_err(|source| Error::file(path, source));
         }
@@ -136,7 +136,7 @@ impl<L: Layout> TextSink<L> {
         layout: &mut L,
         codec: Codec,
         opening: Opening,
-        ends: &Ends,
+        ends: &FileEnds,
     ) -> Result<u64, Error> {
         let wrong = |source| Error::file(path, source);
         // What was not written in this layout is no fault of the disk.
@@ -189,7 +189,7 @@ impl<L: Layout> TextSink<L> {
         codec: Codec,
         mut records: Records,
         opening: Opening,
-        stream: Stream,
+        stream: StreamOutput,
     ) -> Result<Self, SinkError> {
         if opening == Opening::Restarted {
             layout.go_on_unseen(stream.of.of(&stream.name));
@@ -203,7 +203,7 @@ impl<L: Layout> TextSink<L> {
         Ok(Self::new(layout, codec, records, Some(stream)))
     }
 
-    fn new(layout: L, codec: Codec, records: Records, stream: Option<Stream>) -> Self {
+    fn new(layout: L, codec: Codec, records: Records, stream: Option<StreamOutput>) -> Self {
         let on_terminal = records.is_terminal();
         Self { layout, codec, records, pending: Vec::new(), stream, ends: None, on_terminal, broken: None }
     }

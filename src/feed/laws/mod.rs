@@ -123,7 +123,7 @@ impl Row {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum SinkStep {
     Write,
     WriteRefused,
     Commit,
@@ -149,29 +149,29 @@ pub fn check<S: Subject>(subject: &mut S, trials: u64) {
     }
 }
 
-fn step(random: &mut fastrand::Rng) -> Step {
+fn step(random: &mut fastrand::Rng) -> SinkStep {
     let opening = if random.bool() { Opening::Resumed } else { Opening::Restarted };
     match random.u8(0..32) {
-        0..14 => Step::Write,
-        14..16 => Step::WriteRefused,
-        16..23 => Step::Commit,
-        23..25 => Step::Read,
-        25 => Step::CloseAndBeginAnew,
-        26..28 => Step::CloseAndResume,
-        28..30 => Step::Kill(opening),
-        _ => Step::Tear(random.f64(), opening),
+        0..14 => SinkStep::Write,
+        14..16 => SinkStep::WriteRefused,
+        16..23 => SinkStep::Commit,
+        23..25 => SinkStep::Read,
+        25 => SinkStep::CloseAndBeginAnew,
+        26..28 => SinkStep::CloseAndResume,
+        28..30 => SinkStep::Kill(opening),
+        _ => SinkStep::Tear(random.f64(), opening),
     }
 }
 
-struct Trial<'s, S> {
+struct SinkTrial<'s, S> {
     subject: &'s mut S,
     committed: Vec<Row>,
     waiting: Vec<Row>,
     next: u64,
 }
 
-fn run<S: Subject>(subject: &mut S, steps: &[Step], random: &mut fastrand::Rng) -> Result<(), (usize, String)> {
-    let mut trial = Trial { subject, committed: Vec::new(), waiting: Vec::new(), next: 0 };
+fn run<S: Subject>(subject: &mut S, steps: &[SinkStep], random: &mut fastrand::Rng) -> Result<(), (usize, String)> {
+    let mut trial = SinkTrial { subject, committed: Vec::new(), waiting: Vec::new(), next: 0 };
     let mut sink = trial.open(Opening::Fresh).map_err(|why| (0, why))?;
     for (index, step) in steps.iter().enumerate() {
         sink = trial.step(sink, *step, random).map_err(|why| (index, why))?;
@@ -181,7 +181,7 @@ fn run<S: Subject>(subject: &mut S, steps: &[Step], random: &mut fastrand::Rng) 
     trial.look().map_err(|why| (last, why))
 }
 
-impl<S: Subject> Trial<'_, S> {
+impl<S: Subject> SinkTrial<'_, S> {
     fn open(&mut self, opening: Opening) -> Result<Box<dyn Sink>, String> {
         let opened = self.subject.open(opening).map_err(|error| format!("it does not open as {opening:?}: {error}"))?;
         if !opening.keeps() {
@@ -194,43 +194,43 @@ impl<S: Subject> Trial<'_, S> {
     fn step(
         &mut self,
         mut sink: Box<dyn Sink>,
-        step: Step,
+        step: SinkStep,
         random: &mut fastrand::Rng,
     ) -> Result<Box<dyn Sink>, String> {
         match step {
-            Step::Write => {
+            SinkStep::Write => {
                 let row = Row { n: self.next, text: text(random) };
                 self.next += 1;
                 sink.write(&record(&row)).map_err(|error| format!("{row:?} is not taken: {error}"))?;
                 self.waiting.push(row);
             }
-            Step::WriteRefused => {
+            SinkStep::WriteRefused => {
                 if let Some(record) = self.subject.refused()
                     && !matches!(sink.write(&record), Err(SinkError::Refused(_)))
                 {
                     return Err(format!("{record:?} is not refused"));
                 }
             }
-            Step::Commit => {
+            SinkStep::Commit => {
                 sink.commit().map_err(|error| format!("a commit fails: {error}"))?;
                 self.committed.append(&mut self.waiting);
                 self.look()?;
             }
-            Step::Read => self.look()?,
-            Step::CloseAndResume => {
+            SinkStep::Read => self.look()?,
+            SinkStep::CloseAndResume => {
                 self.close(sink)?;
                 return self.open(Opening::Resumed);
             }
-            Step::CloseAndBeginAnew => {
+            SinkStep::CloseAndBeginAnew => {
                 self.close(sink)?;
                 self.look()?;
                 return self.open(Opening::Fresh);
             }
-            Step::Kill(opening) => {
+            SinkStep::Kill(opening) => {
                 self.subject.kill(sink);
                 return self.go_on(opening);
             }
-            Step::Tear(part, opening) => {
+            SinkStep::Tear(part, opening) => {
                 self.subject.kill(sink);
                 self.subject.tear(part);
                 return self.go_on(opening);

@@ -1,5 +1,5 @@
-//! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in
-//! the files.
+//! FeedFiles: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what
+//! is in the files.
 
 mod named_feed;
 mod notes;
@@ -17,10 +17,10 @@ use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 pub(super) use self::named_feed::NamedFeed;
-use self::{notes::Notes, pending::Pending};
+use self::{notes::Notes, pending::PendingRecords};
 use super::{
     Opening, Record, Sink, SinkError,
-    names::{Existing, Placeholder, Values, file_name},
+    names::{Existing, NameValues, Placeholder, file_name},
 };
 use crate::{clock, disk::synced_folder::make_synced, domain::registrable, error::Error};
 
@@ -32,13 +32,13 @@ pub(crate) const MAX_OPEN_FILES: usize = 64;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The files of a feed.
-pub(super) struct Named {
+pub(super) struct FeedFiles {
     of: NamedFeed,
     /// The time in the last name that has one.
     last_time: SystemTime,
     /// Those that are open.
-    open: Vec<Open>,
-    pending: Pending,
+    open: Vec<OpenFile>,
+    pending: PendingRecords,
     /// Which files it has written, if their names do not say so.
     notes: Notes,
     /// The current file of each domain, or the only one without `{domain}`; about 100 bytes each.
@@ -46,7 +46,7 @@ pub(super) struct Named {
     uses: u64,
 }
 
-struct Open {
+struct OpenFile {
     key: u128,
     /// Its number: a file may be opened again within a commit.
     opening: u64,
@@ -66,7 +66,7 @@ struct CurrentFile {
     is_resting: bool,
 }
 
-impl Named {
+impl FeedFiles {
     /// Looks at what is there. Files that a kill may have torn are made whole.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Named {
     /// Checks that it can be opened. Changes no file.
     ///
     /// # Errors
-    /// As [`Named::new`].
+    /// As [`FeedFiles::new`].
     pub fn check(of: NamedFeed) -> Result<(), Error> {
         let (files, existing) = Self::look(of)?;
         let of = &files.of;
@@ -121,7 +121,7 @@ impl Named {
             of,
             last_time: SystemTime::UNIX_EPOCH,
             open: Vec::new(),
-            pending: Pending::default(),
+            pending: PendingRecords::default(),
             notes,
             current: HashMap::new(),
             uses: 0,
@@ -213,7 +213,7 @@ impl Named {
         if let Some(current) = self.current.get_mut(&key) {
             current.is_resting = false;
         }
-        self.open.push(Open { key, opening: self.uses, sink, last_use: self.uses, is_changed: false });
+        self.open.push(OpenFile { key, opening: self.uses, sink, last_use: self.uses, is_changed: false });
         Ok(self.open.len() - 1)
     }
 
@@ -228,7 +228,7 @@ impl Named {
         let mut batch = self.current.get(&key).map_or(0, |current| current.batch) + u64::from(numbers);
         // Two files may be begun within a millisecond.
         let mut time = clock::wall().max(self.last_time + MILLISECOND);
-        let fill = |time, batch| self.of.names.fill(&Values { time, batch, domain, spider: &self.of.spider });
+        let fill = |time, batch| self.of.names.fill(&NameValues { time, batch, domain, spider: &self.of.spider });
         let mut path = fill(time, batch);
         // A link that leads to nothing has the name too.
         let is_there = |path: &Path| fs::symlink_metadata(path).is_ok() || self.of.is_unfinished(path);
@@ -253,7 +253,7 @@ impl Named {
     }
 
     /// Closes a file. What it refuses is told of by the next commit.
-    fn end(&mut self, mut open: Open) -> Result<(), SinkError> {
+    fn end(&mut self, mut open: OpenFile) -> Result<(), SinkError> {
         let committed = if open.is_changed { open.sink.commit() } else { Ok(()) };
         self.pending.note(open.opening, committed)?;
         self.pending.note(open.opening, open.sink.close())
@@ -283,7 +283,7 @@ impl Named {
     }
 }
 
-impl Sink for Named {
+impl Sink for FeedFiles {
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
         self.pending.check()?;
         let place = self.place(record)?;

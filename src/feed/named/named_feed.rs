@@ -8,7 +8,7 @@ use crate::{
     feed::{
         Feed, Opening, Sink,
         bucket::Bucket,
-        names::{Existing, Names, Placeholder},
+        names::{Existing, FileNames, Placeholder},
     },
 };
 
@@ -17,7 +17,7 @@ pub(in crate::feed) struct NamedFeed {
     /// Its description.
     pub feed: Feed,
     /// The names of its files.
-    pub names: Names,
+    pub names: FileNames,
     /// The name of the crawl.
     pub spider: String,
     /// How its files are opened at first.

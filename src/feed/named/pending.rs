@@ -1,4 +1,5 @@
-//! Pending: which file each record since the last commit went to, and what became of those files. Knows no files.
+//! PendingRecords: which file each record since the last commit went to, and what became of those files. Knows no
+//! files.
 
 use std::{iter::repeat_n, mem::take};
 
@@ -6,7 +7,7 @@ use super::super::SinkError;
 
 /// The records since the last commit.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct PendingRecords {
     /// Runs of records in the order of writing: the opening that each run went to, and its length.
     openings: Vec<(u64, usize)>,
     /// The openings that have refused what was written to them, and forgotten it.
@@ -19,7 +20,7 @@ pub(super) struct Pending {
     broken: Option<SinkError>,
 }
 
-impl Pending {
+impl PendingRecords {
     /// Adds a record that was written to an opening.
     pub fn add(&mut self, opening: u64) {
         match self.openings.last_mut() {

@@ -11,18 +11,18 @@ use ::parquet::{
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::kind::{Kind, Scalar};
+use super::kind::{ColumnKind, Scalar};
 
 /// The values of a column, with the levels that Parquet has for what is null and for lists.
 pub(super) struct Buffer {
-    kind: Kind,
+    kind: ColumnKind,
     definitions: Vec<i16>,
     /// For lists alone.
     repetitions: Vec<i16>,
-    values: Values,
+    values: ColumnValues,
 }
 
-enum Values {
+enum ColumnValues {
     Bool(Vec<bool>),
     Integer(Vec<i64>),
     Float(Vec<f64>),
@@ -30,7 +30,7 @@ enum Values {
     Bytes(Vec<u8>, Vec<usize>),
 }
 
-impl Values {
+impl ColumnValues {
     fn new(scalar: Scalar) -> Self {
         match scalar {
             Scalar::Bool => Self::Bool(Vec::new()),
@@ -47,12 +47,12 @@ const EMPTY: i16 = 1;
 const NULL_ELEMENT: i16 = 2;
 
 impl Buffer {
-    pub fn new(kind: Kind) -> Self {
-        Self { kind, definitions: Vec::new(), repetitions: Vec::new(), values: Values::new(kind.scalar) }
+    pub fn new(kind: ColumnKind) -> Self {
+        Self { kind, definitions: Vec::new(), repetitions: Vec::new(), values: ColumnValues::new(kind.scalar) }
     }
 
     /// Creates the column of rows that do not have it.
-    pub fn nulls(kind: Kind, rows: usize) -> Self {
+    pub fn nulls(kind: ColumnKind, rows: usize) -> Self {
         let repetitions = if kind.is_list { vec![0; rows] } else { Vec::new() };
         Self { definitions: vec![NULL; rows], repetitions, ..Self::new(kind) }
     }
@@ -65,7 +65,7 @@ impl Buffer {
     }
 
     fn bytes(&mut self, value: &[u8]) -> bool {
-        let Values::Bytes(bytes, ends) = &mut self.values else { return false };
+        let ColumnValues::Bytes(bytes, ends) = &mut self.values else { return false };
         bytes.extend_from_slice(value);
         ends.push(bytes.len());
         true
@@ -81,10 +81,14 @@ impl Buffer {
         let definitions = Some(&*self.definitions);
         let repetitions = self.kind.is_list.then_some(&*self.repetitions);
         match self.values {
-            Values::Bool(values) => column.typed::<BoolType>().write_batch(&values, definitions, repetitions)?,
-            Values::Integer(values) => column.typed::<Int64Type>().write_batch(&values, definitions, repetitions)?,
-            Values::Float(values) => column.typed::<DoubleType>().write_batch(&values, definitions, repetitions)?,
-            Values::Bytes(bytes, ends) => {
+            ColumnValues::Bool(values) => column.typed::<BoolType>().write_batch(&values, definitions, repetitions)?,
+            ColumnValues::Integer(values) => {
+                column.typed::<Int64Type>().write_batch(&values, definitions, repetitions)?
+            }
+            ColumnValues::Float(values) => {
+                column.typed::<DoubleType>().write_batch(&values, definitions, repetitions)?
+            }
+            ColumnValues::Bytes(bytes, ends) => {
                 let bytes = Bytes::from(bytes);
                 let begins = iter::once(0).chain(ends.iter().copied());
                 let values: Vec<_> =
@@ -99,12 +103,16 @@ impl Buffer {
     ///
     /// # Errors
     /// It cannot be read, or is of another kind.
-    pub fn read(kind: Kind, rows: usize, reader: ColumnReader) -> Result<Self> {
+    pub fn read(kind: ColumnKind, rows: usize, reader: ColumnReader) -> Result<Self> {
         let mut buffer = Self::new(kind);
         match reader {
-            ColumnReader::BoolColumnReader(reader) => buffer.values = Values::Bool(buffer.levels(rows, reader)?),
-            ColumnReader::Int64ColumnReader(reader) => buffer.values = Values::Integer(buffer.levels(rows, reader)?),
-            ColumnReader::DoubleColumnReader(reader) => buffer.values = Values::Float(buffer.levels(rows, reader)?),
+            ColumnReader::BoolColumnReader(reader) => buffer.values = ColumnValues::Bool(buffer.levels(rows, reader)?),
+            ColumnReader::Int64ColumnReader(reader) => {
+                buffer.values = ColumnValues::Integer(buffer.levels(rows, reader)?);
+            }
+            ColumnReader::DoubleColumnReader(reader) => {
+                buffer.values = ColumnValues::Float(buffer.levels(rows, reader)?);
+            }
             ColumnReader::ByteArrayColumnReader(reader) => {
                 for value in buffer.levels(rows, reader)? {
                     buffer.bytes(value.data());
@@ -129,19 +137,21 @@ impl Buffer {
     }
 
     /// Makes it one of a wider kind.
-    pub fn widened(self, kind: Kind) -> Self {
+    pub fn widened(self, kind: ColumnKind) -> Self {
         match (self.kind, kind) {
-            (Kind { scalar: Scalar::Small | Scalar::Integer, .. }, Kind { scalar: Scalar::Float, .. }) => {
+            (ColumnKind { scalar: Scalar::Small | Scalar::Integer, .. }, ColumnKind { scalar: Scalar::Float, .. }) => {
                 let values = match self.values {
                     // They are within what a DOUBLE holds exactly: see `Kind::join`.
                     #[allow(clippy::cast_precision_loss)]
-                    Values::Integer(values) => Values::Float(values.into_iter().map(|value| value as f64).collect()),
+                    ColumnValues::Integer(values) => {
+                        ColumnValues::Float(values.into_iter().map(|value| value as f64).collect())
+                    }
                     values => values,
                 };
                 Self { kind, values, ..self }
             }
             // Empty lists, of which something else has come.
-            (Kind { is_list: true, .. }, Kind { is_list: false, .. }) => {
+            (ColumnKind { is_list: true, .. }, ColumnKind { is_list: false, .. }) => {
                 let mut json = Self::new(kind);
                 let mut levels = iter::zip(self.definitions, self.repetitions).peekable();
                 while let Some((definition, _)) = levels.next() {
@@ -157,8 +167,10 @@ impl Buffer {
                 }
                 json
             }
-            (Kind { scalar: Scalar::Unknown, is_list: false }, kind) => Self::nulls(kind, self.definitions.len()),
-            (Kind { scalar: Scalar::Unknown, .. }, kind) => Self { kind, values: Values::new(kind.scalar), ..self },
+            (ColumnKind { scalar: Scalar::Unknown, is_list: false }, kind) => Self::nulls(kind, self.definitions.len()),
+            (ColumnKind { scalar: Scalar::Unknown, .. }, kind) => {
+                Self { kind, values: ColumnValues::new(kind.scalar), ..self }
+            }
             _ => Self { kind, ..self },
         }
     }
@@ -172,9 +184,9 @@ impl Buffer {
 }
 
 /// Reads a row of cells, which may lack the last ones, into the buffers.
-pub(super) struct Row<'b>(pub &'b mut [Buffer]);
+pub(super) struct RowReader<'b>(pub &'b mut [Buffer]);
 
-impl<'de> DeserializeSeed<'de> for Row<'_> {
+impl<'de> DeserializeSeed<'de> for RowReader<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -182,7 +194,7 @@ impl<'de> DeserializeSeed<'de> for Row<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Row<'_> {
+impl<'de> Visitor<'de> for RowReader<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,7 +248,7 @@ impl<'de> Visitor<'de> for Cell<'_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        let Values::Bool(values) = &mut self.buffer.values else { return Err(E::custom("a boolean")) };
+        let ColumnValues::Bool(values) = &mut self.buffer.values else { return Err(E::custom("a boolean")) };
         values.push(value);
         self.there();
         Ok(())
@@ -244,10 +256,10 @@ impl<'de> Visitor<'de> for Cell<'_> {
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
         match &mut self.buffer.values {
-            Values::Integer(values) => values.push(value),
+            ColumnValues::Integer(values) => values.push(value),
             // Written before the column was one of numbers with a fraction, and exact: see `Kind::join`.
             #[allow(clippy::cast_precision_loss)]
-            Values::Float(values) => values.push(value as f64),
+            ColumnValues::Float(values) => values.push(value as f64),
             _ => return Err(E::custom("a number")),
         }
         self.there();
@@ -261,12 +273,12 @@ impl<'de> Visitor<'de> for Cell<'_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         match &mut self.buffer.values {
             // serde_json reads some numbers not quite exactly, so they are written as text.
-            Values::Float(values) => values.push(text.parse().map_err(E::custom)?),
-            Values::Bytes(..) if self.buffer.kind.scalar == Scalar::Bytes => {
+            ColumnValues::Float(values) => values.push(text.parse().map_err(E::custom)?),
+            ColumnValues::Bytes(..) if self.buffer.kind.scalar == Scalar::Bytes => {
                 let bytes = unhex(text).ok_or_else(|| E::custom("no bytes"))?;
                 self.buffer.bytes(&bytes);
             }
-            Values::Bytes(..) => drop(self.buffer.bytes(text.as_bytes())),
+            ColumnValues::Bytes(..) => drop(self.buffer.bytes(text.as_bytes())),
             _ => return Err(E::custom("text")),
         }
         self.there();

@@ -1,4 +1,4 @@
-//! Kind: the type of a Parquet column, and which values fit it. Knows no files.
+//! ColumnKind: the type of a Parquet column, and which values fit it. Knows no files.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::feed::Value;
 
 /// The type of a column: that of its values, or of the elements of its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kind {
+pub(super) struct ColumnKind {
     pub scalar: Scalar,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_list: bool,
@@ -36,7 +36,7 @@ pub(super) enum Scalar {
     Json,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ColumnKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scalar = match self.scalar {
             Scalar::Unknown => "null",
@@ -55,7 +55,7 @@ impl fmt::Display for Kind {
 /// A whole number up to this is exact as a `DOUBLE`.
 const MAX_EXACT: u64 = 1 << 53;
 
-impl Kind {
+impl ColumnKind {
     pub const UNKNOWN: Self = Self::one(Scalar::Unknown);
 
     const fn one(scalar: Scalar) -> Self {
@@ -94,8 +94,8 @@ impl Kind {
 
     /// Returns the kind that holds both exactly; `None` if there is none.
     pub fn join(self, other: Self) -> Option<Self> {
-        const JSON: Kind = Kind::one(Scalar::Json);
-        const EMPTY: Kind = Kind { scalar: Scalar::Unknown, is_list: true };
+        const JSON: ColumnKind = ColumnKind::one(Scalar::Json);
+        const EMPTY: ColumnKind = ColumnKind { scalar: Scalar::Unknown, is_list: true };
         match (self, other) {
             (Self::UNKNOWN, kind) | (kind, Self::UNKNOWN) => Some(kind),
             // What was written as JSON holds everything.
@@ -174,8 +174,9 @@ mod tests {
         let text = Value::Text("a".to_owned());
         let (none, float, fields) = (Value::Null, Value::Float(0.5), Value::Fields(Vec::new()));
         let (big, small) = (int((1 << 53) + 1), int(-(1 << 53)));
-        let joined =
-            |a: &Value, b: &Value| Kind::of(a).unwrap().join(Kind::of(b).unwrap()).map(|kind| kind.to_string());
+        let joined = |a: &Value, b: &Value| {
+            ColumnKind::of(a).unwrap().join(ColumnKind::of(b).unwrap()).map(|kind| kind.to_string())
+        };
         for (a, b, expected) in [
             (&none, &text, Some("text")),
             (&small, &float, Some("numbers with a fraction")),
@@ -192,6 +193,6 @@ mod tests {
         ] {
             assert_eq!(joined(a, b).as_deref(), expected, "{a:?} {b:?}");
         }
-        assert!(Kind::of(&int(i128::from(u64::MAX))).is_err());
+        assert!(ColumnKind::of(&int(i128::from(u64::MAX))).is_err());
     }
 }

@@ -21,9 +21,9 @@ use std::{
 };
 
 use self::{
-    part::Part,
+    part::PartFolder,
     row::RowCells,
-    schema::{Note, Schema},
+    schema::{Note, ParquetSchema},
 };
 use super::{
     Opening, Record, Sink, SinkError,
@@ -37,13 +37,13 @@ use crate::{
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]
-struct Group {
+struct RowGroupSize {
     rows: u64,
     /// In the journal.
     bytes: u64,
 }
 
-const GROUP: Group = Group { rows: 131_072, bytes: 32 << 20 };
+const GROUP: RowGroupSize = RowGroupSize { rows: 131_072, bytes: 32 << 20 };
 
 /// What is held before it goes to the journal, at the most.
 const MAX_PENDING: usize = 4 << 20;
@@ -64,7 +64,7 @@ pub(super) fn open(path: &Path, named: &[String], opening: Opening, syncs: bool)
 pub(super) fn check(path: &Path, opening: Opening) -> Result<(), Error> {
     let look = || {
         look(path, opening)?;
-        if is_unfinished(path) { Part::check(path) } else { check_writable(&Part::folder_of(path)) }
+        if is_unfinished(path) { PartFolder::check(path) } else { check_writable(&PartFolder::folder_of(path)) }
     };
     look().map_err(|error| wrong(path, error))
 }
@@ -109,14 +109,14 @@ fn look(path: &Path, opening: Opening) -> io::Result<ExistingFile> {
 
 /// Tells whether a file is not whole yet, as one that a kill has left.
 pub(super) fn is_unfinished(path: &Path) -> bool {
-    Part::folder_of(path).is_dir()
+    PartFolder::folder_of(path).is_dir()
 }
 
 struct ParquetSink {
     path: PathBuf,
     named: Vec<String>,
-    schema: Schema,
-    part: Part,
+    schema: ParquetSchema,
+    part: PartFolder,
     journal: Records,
     /// Lines for the journal.
     pending: Vec<u8>,
@@ -128,18 +128,18 @@ struct ParquetSink {
     older: u64,
     /// Whether the file is there and goes on.
     goes_on: bool,
-    group: Group,
+    group: RowGroupSize,
     syncs: bool,
     /// Nothing is acknowledged any more once something was lost.
     broken: Option<SinkError>,
 }
 
 impl ParquetSink {
-    fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: Group) -> io::Result<Self> {
+    fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: RowGroupSize) -> io::Result<Self> {
         let ExistingFile { is_there, note } = look(path, opening)?;
         let path = &*followed(path);
         let goes_on = note.is_some();
-        let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
+        let part = PartFolder::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
         if !opening.keeps() && is_there {
             fs::remove_file(path)?;
         }
@@ -202,7 +202,7 @@ impl ParquetSink {
         Ok(())
     }
 
-    fn note(&self, schema: Schema) -> Note {
+    fn note(&self, schema: ParquetSchema) -> Note {
         Note { part: self.part.id().to_owned(), schema }
     }
 
@@ -225,7 +225,7 @@ impl ParquetSink {
 
 /// Opens the journal, without the line that a kill has torn. Returns its number of rows; `schema` becomes that of its
 /// last.
-fn journal(part: &Part, schema: &mut Schema, syncs: bool) -> io::Result<(Records, u64)> {
+fn journal(part: &PartFolder, schema: &mut ParquetSchema, syncs: bool) -> io::Result<(Records, u64)> {
     let path = part.journal();
     let file = append_lines(&path)?;
     part.protect(&file);

@@ -1,5 +1,5 @@
-//! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in
-//! them.
+//! PartFolder: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what
+//! is in them.
 
 use std::{
     fs::{self, File, Permissions},
@@ -14,7 +14,7 @@ use crate::{
 
 /// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the
 /// rows that are not in one yet. A journal whose number a row group has was made that row group.
-pub(super) struct Part {
+pub(super) struct PartFolder {
     folder: PathBuf,
     /// The unique ID of this folder. A whole file stores the ID of the folder that it was made from.
     id: String,
@@ -85,7 +85,7 @@ fn is_number(text: &str) -> bool {
     text.parse::<u64>().is_ok()
 }
 
-impl Part {
+impl PartFolder {
     /// Returns the folder for a file: beside the file itself, wherever the link is by which it is named.
     pub fn folder_of(file: &Path) -> PathBuf {
         let mut name = followed(file).into_os_string();

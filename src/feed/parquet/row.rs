@@ -3,14 +3,14 @@
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use super::{
-    kind::{Kind, Scalar},
-    schema::Column,
+    kind::{ColumnKind, Scalar},
+    schema::ParquetColumn,
 };
 use crate::feed::Value;
 
 /// The cells of a record, below their columns. What `Buffer` reads.
 pub(super) struct RowCells<'r> {
-    pub columns: &'r [Column],
+    pub columns: &'r [ParquetColumn],
     pub cells: &'r [&'r Value],
 }
 
@@ -22,7 +22,7 @@ impl Serialize for RowCells<'_> {
 }
 
 struct CellOf<'v> {
-    kind: Kind,
+    kind: ColumnKind,
     value: &'v Value,
 }
 
@@ -34,7 +34,7 @@ impl Serialize for CellOf<'_> {
             (Value::List(values), scalar) => {
                 let mut list = serializer.serialize_seq(Some(values.len()))?;
                 for value in values {
-                    list.serialize_element(&CellOf { kind: Kind { scalar, is_list: false }, value })?;
+                    list.serialize_element(&CellOf { kind: ColumnKind { scalar, is_list: false }, value })?;
                 }
                 list.end()
             }

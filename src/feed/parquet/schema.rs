@@ -1,4 +1,4 @@
-//! Schema: the columns of a Parquet file, which grow with its records. Knows no files.
+//! ParquetSchema: the columns of a Parquet file, which grow with its records. Knows no files.
 
 use std::{ptr, sync::Arc};
 
@@ -9,28 +9,28 @@ use ::parquet::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Kind, Scalar};
+use super::kind::{ColumnKind, Scalar};
 use crate::feed::{Flat, Record, SinkError, Value, record::is_within};
 
 /// The columns, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Schema {
-    pub columns: Vec<Column>,
+pub(super) struct ParquetSchema {
+    pub columns: Vec<ParquetColumn>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Column {
+pub(super) struct ParquetColumn {
     pub name: String,
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 /// A record in the columns.
-pub(super) struct Placed<'r> {
+pub(super) struct PlacedRecord<'r> {
     /// A value for each column, and for those that it adds.
     pub cells: Vec<&'r Value>,
     /// The columns from here on, if it changes them.
-    pub schema: Option<Schema>,
+    pub schema: Option<ParquetSchema>,
 }
 
 /// A file with more columns has data as field names, as from a map: readers cannot use it, and the writer needs memory
@@ -46,17 +46,17 @@ pub(super) struct Note {
     /// The rows that were being gathered when it was written are in it.
     pub part: String,
     #[serde(flatten)]
-    pub schema: Schema,
+    pub schema: ParquetSchema,
 }
 
 static MISSING: Value = Value::Null;
 
-impl Schema {
+impl ParquetSchema {
     /// Adds columns of these names, where they are not there yet.
     pub fn add(&mut self, names: &[String]) {
         for name in names {
             if self.position(name).is_none() {
-                self.columns.push(Column { name: name.clone(), kind: Kind::UNKNOWN });
+                self.columns.push(ParquetColumn { name: name.clone(), kind: ColumnKind::UNKNOWN });
             }
         }
     }
@@ -71,7 +71,7 @@ impl Schema {
     ///
     /// # Errors
     /// A value does not fit its column, or there are too many columns; the error names it.
-    pub fn place<'r>(&self, record: &'r Record, whole: &[String]) -> Result<Placed<'r>, SinkError> {
+    pub fn place<'r>(&self, record: &'r Record, whole: &[String]) -> Result<PlacedRecord<'r>, SinkError> {
         let is_cell = |name: &str| {
             whole.iter().any(|field| field == name)
                 || self.columns.iter().any(|column| column.name == name && column.kind.scalar == Scalar::Json)
@@ -84,10 +84,10 @@ impl Schema {
                 values.iter().enumerate().map(|(at, value)| (name(at).into(), value)).collect()
             }
         };
-        let mut placed = Placed { cells: vec![&MISSING; self.columns.len()], schema: None };
+        let mut placed = PlacedRecord { cells: vec![&MISSING; self.columns.len()], schema: None };
         for (index, (name, value)) in fields.iter().enumerate() {
             let refuse = |why: String| SinkError::refused(format!("the column `{name}` {why}"));
-            let kind = Kind::of(value).map_err(|why| refuse(format!("cannot hold {why}")))?;
+            let kind = ColumnKind::of(value).map_err(|why| refuse(format!("cannot hold {why}")))?;
             let known = placed.schema.as_ref().unwrap_or(self);
             // Items of one type have their fields in the same positions.
             let is_here = known.columns.get(index).is_some_and(|column| column.name == *name);
@@ -113,7 +113,7 @@ impl Schema {
                 }
                 None => {
                     let schema = placed.schema.get_or_insert_with(|| self.clone());
-                    schema.columns.push(Column { name: name.to_string(), kind });
+                    schema.columns.push(ParquetColumn { name: name.to_string(), kind });
                     placed.cells.push(value);
                 }
             }
@@ -127,8 +127,8 @@ impl Schema {
 
     /// Leaves out the placeholder column of a struct whose fields have columns now, unless it was named.
     pub fn visible(&self, named: &[String]) -> Self {
-        let is_visible = |column: &&Column| {
-            column.kind != Kind::UNKNOWN || named.contains(&column.name) || !self.has_below(&column.name)
+        let is_visible = |column: &&ParquetColumn| {
+            column.kind != ColumnKind::UNKNOWN || named.contains(&column.name) || !self.has_below(&column.name)
         };
         Self { columns: self.columns.iter().filter(is_visible).cloned().collect() }
     }
@@ -156,7 +156,7 @@ impl Note {
         let text = entries.filter(|entry| entry.key == NOTE).find_map(|entry| entry.value.as_deref())?;
         let note: Self = serde_json::from_str(text).ok()?;
         let mut theirs = file.schema_descr().root_schema().get_fields().iter();
-        let fits = |column: &Column| theirs.next().cloned() == column.kind.column(&column.name).ok();
+        let fits = |column: &ParquetColumn| theirs.next().cloned() == column.kind.column(&column.name).ok();
         (note.schema.columns.iter().all(fits) && theirs.next().is_none()).then_some(note)
     }
 }

@@ -12,7 +12,7 @@ use crate::feed::{
     laws::{Row, Subject, check},
 };
 
-const SMALL: Group = Group { rows: 5, bytes: 1 << 20 };
+const SMALL: RowGroupSize = RowGroupSize { rows: 5, bytes: 1 << 20 };
 
 struct InFile(PathBuf);
 
@@ -22,7 +22,7 @@ impl InFile {
     }
 
     fn folder(&self) -> PathBuf {
-        Part::folder_of(&self.0)
+        PartFolder::folder_of(&self.0)
     }
 
     /// Does something, and leaves the folder as it was before.
@@ -151,16 +151,16 @@ fn columns_come_and_widen_with_the_items_in_row_groups_that_are_written_already(
     type After = fn(&mut ParquetSink);
     let ways: [(u64, After); 3] = [(1, |_| ()), (9, |_| ()), (1, |sink| sink.close().unwrap())];
     for (rows, after) in ways {
-        let mut sink = ParquetSink::open(&path, &[], Opening::Fresh, false, Group { rows, ..SMALL }).unwrap();
+        let mut sink = ParquetSink::open(&path, &[], Opening::Fresh, false, RowGroupSize { rows, ..SMALL }).unwrap();
         for item in &items {
             sink.write(&record(item)).unwrap();
             sink.commit().unwrap();
             after(&mut sink);
             drop(sink);
-            sink = ParquetSink::open(&path, &[], Opening::Resumed, false, Group { rows, ..SMALL }).unwrap();
+            sink = ParquetSink::open(&path, &[], Opening::Resumed, false, RowGroupSize { rows, ..SMALL }).unwrap();
         }
         sink.close().unwrap();
-        assert!(!Part::folder_of(&path).exists());
+        assert!(!PartFolder::folder_of(&path).exists());
         let (columns, rows) = content(&path);
         let fraction = "numbers with a fraction";
         let expected = [

@@ -20,8 +20,8 @@ use ::parquet::{
 };
 
 use super::{
-    buffer::{Buffer, Row},
-    schema::{Column, Note, Schema},
+    buffer::{Buffer, RowReader},
+    schema::{Note, ParquetColumn, ParquetSchema},
 };
 
 /// Writes the rows of a journal as one row group.
@@ -34,7 +34,7 @@ pub(super) fn write_group(journal: &Path, note: &Note, to: File) -> io::Result<F
     while lines.read_until(b'\n', &mut line)? > 0 {
         if line.starts_with(b"[") {
             let mut row = serde_json::Deserializer::from_slice(&line);
-            serde::de::DeserializeSeed::deserialize(Row(&mut buffers), &mut row)?;
+            serde::de::DeserializeSeed::deserialize(RowReader(&mut buffers), &mut row)?;
         }
         line.clear();
     }
@@ -54,7 +54,7 @@ pub(super) fn write_group(journal: &Path, note: &Note, to: File) -> io::Result<F
 pub(super) fn write_whole(parts: &[PathBuf], note: &Note, to: File) -> io::Result<File> {
     write(note, to, |file| {
         for path in parts {
-            let source = Source::open(path)?;
+            let source = GroupSource::open(path)?;
             for number in 0..source.reader.num_row_groups() {
                 let mut group = file.next_row_group()?;
                 for column in &note.schema.columns {
@@ -76,9 +76,9 @@ pub(super) fn note_of(file: File) -> io::Result<Option<Note>> {
     Ok(Note::of(reader.metadata().file_metadata()))
 }
 
-type Writer = SerializedFileWriter<BufWriter<File>>;
+type GroupWriter = SerializedFileWriter<BufWriter<File>>;
 
-fn write(note: &Note, to: File, rows: impl FnOnce(&mut Writer) -> Result<()>) -> io::Result<File> {
+fn write(note: &Note, to: File, rows: impl FnOnce(&mut GroupWriter) -> Result<()>) -> io::Result<File> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         // What is copied has statistics for each row group, and so has the rest.
@@ -86,20 +86,21 @@ fn write(note: &Note, to: File, rows: impl FnOnce(&mut Writer) -> Result<()>) ->
         .set_offset_index_disabled(true)
         .set_created_by(concat!("actix-crawler ", env!("CARGO_PKG_VERSION")).to_owned())
         .build();
-    let mut file = Writer::new(BufWriter::with_capacity(1 << 20, to), note.schema.file_type()?, Arc::new(properties))?;
+    let mut file =
+        GroupWriter::new(BufWriter::with_capacity(1 << 20, to), note.schema.file_type()?, Arc::new(properties))?;
     rows(&mut file)?;
     file.append_key_value_metadata(note.entry());
     let buffered = file.into_inner()?;
     buffered.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
-struct Source {
+struct GroupSource {
     file: File,
     reader: SerializedFileReader<File>,
-    schema: Schema,
+    schema: ParquetSchema,
 }
 
-impl Source {
+impl GroupSource {
     fn open(path: &Path) -> Result<Self> {
         let file = File::open(path)?;
         let reader = SerializedFileReader::new(file.try_clone()?)?;
@@ -111,7 +112,7 @@ impl Source {
     fn copy(
         &self,
         number: usize,
-        column: &Column,
+        column: &ParquetColumn,
         to: &mut SerializedRowGroupWriter<'_, BufWriter<File>>,
     ) -> Result<()> {
         let group = self.reader.metadata().row_group(number);

@@ -1,13 +1,13 @@
 //! Cell: a value as the text that a column of PostgreSQL reads. Knows no table.
 
-use super::schema::{Class, Column};
+use super::schema::{Class, PostgresColumn};
 use crate::feed::{Value, table::is_exact};
 
 /// Returns the text of a value for a column; `None` for null.
 ///
 /// # Errors
 /// It does not fit the column; the error says how. What the server says itself is left to it.
-pub(super) fn text(value: &Value, column: &Column) -> Result<Option<String>, String> {
+pub(super) fn text(value: &Value, column: &PostgresColumn) -> Result<Option<String>, String> {
     if *value == Value::Null {
         return Ok(None);
     }

@@ -1,16 +1,16 @@
-//! Failed: what went wrong with a database, and what is to be done about it. Knows no SQL.
+//! WriteFailed: what went wrong with a database, and what is to be done about it. Knows no SQL.
 
 use tokio_postgres::Error as SqlError;
 
 use crate::{
     error::Error,
-    feed::table::Table,
+    feed::table::FeedTable,
     postgres::{is_unreachable, said},
 };
 
 /// Why something could not be done.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum WriteFailed {
     /// The server or the connection says so.
     Sql(SqlError),
     /// A setting is wrong.
@@ -23,7 +23,7 @@ pub(super) enum Failed {
     Late,
 }
 
-impl From<SqlError> for Failed {
+impl From<SqlError> for WriteFailed {
     fn from(error: SqlError) -> Self {
         Self::Sql(error)
     }
@@ -42,7 +42,7 @@ pub(super) enum Remedy {
     End,
 }
 
-impl Failed {
+impl WriteFailed {
     /// Returns what is to be done.
     pub fn remedy(&self) -> Remedy {
         match self {
@@ -72,7 +72,7 @@ impl Failed {
     }
 
     /// Returns the error for a feed that cannot be opened.
-    pub fn into_error(self, table: &Table) -> Error {
+    pub fn into_error(self, table: &FeedTable) -> Error {
         match self {
             Self::Setting(error) => error,
             Self::Sql(error) if error.as_db_error().is_none() => table.wrong(format!(

@@ -1,10 +1,10 @@
-//! Kind: the types that columns get by the values in them, and what each column takes. Knows no table.
+//! ColumnType: the types that columns get by the values in them, and what each column takes. Knows no table.
 
 use crate::feed::Value;
 
 /// The type of a column that a feed makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnType {
     Bigint,
     Numeric,
     Double,
@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Bytea,
 }
 
-impl Kind {
+impl ColumnType {
     /// Returns the type of a value; `None` for null, which fits every type.
     pub fn of(value: &Value) -> Option<Self> {
         match value {

@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, Error as SqlError, Transaction, types::Type};
 
 use super::schema::beside;
-use crate::feed::table::Table;
+use crate::feed::table::FeedTable;
 
 /// The table of the rows, in the schema of the feed's table.
 const NAME: &str = "actix_crawler_commits";
@@ -24,7 +24,7 @@ impl Marks {
     ///
     /// # Errors
     /// The server says so.
-    pub async fn begin(client: &Client, table: &Table) -> Result<Option<Self>, SqlError> {
+    pub async fn begin(client: &Client, table: &FeedTable) -> Result<Option<Self>, SqlError> {
         let marks = Self { table: beside(table, NAME), feed: format!("{:032x}", fastrand::u128(..)) };
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {} (feed text PRIMARY KEY, committed bigint NOT NULL, at timestamptz NOT NULL)",

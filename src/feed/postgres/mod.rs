@@ -13,12 +13,12 @@ mod tests;
 use std::time::Duration;
 
 use self::{
-    failed::Failed,
-    store::{Rows, Store},
+    failed::WriteFailed,
+    store::{CommitRows, TableStore},
 };
 use super::{
     Opening, Record, Sink, SinkError, Value,
-    table::{Placing, Table},
+    table::{FeedTable, Placing},
 };
 use crate::{
     error::Error,
@@ -36,7 +36,7 @@ const MAX_NAME: usize = 63;
 ///
 /// # Errors
 /// The server cannot be reached, or the table cannot be used.
-pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn Sink>, Error> {
+pub(super) fn open(url: &str, table: FeedTable, opening: Opening) -> Result<Box<dyn Sink>, Error> {
     Ok(Box::new(PostgresSink::open(url, table, opening, GIVE_UP_AFTER)?))
 }
 
@@ -44,33 +44,33 @@ pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn 
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Error> {
+pub(super) fn check(url: &str, table: FeedTable, opening: Opening) -> Result<(), Error> {
     let (background, mut store, mut placing) = prepared(url, table, GIVE_UP_AFTER)?;
     let found = background.block_on(store.check(opening))?;
     background.block_on(store.close());
     found.map_or(Ok(()), |existing| placing.exists(existing, opening))
 }
 
-fn prepared(url: &str, table: Table, give_up_after: Duration) -> Result<(Background, Store, Placing), Error> {
+fn prepared(url: &str, table: FeedTable, give_up_after: Duration) -> Result<(Background, TableStore, Placing), Error> {
     let server = Server::of(url, table.at(), &|why| table.wrong(why))?;
     let background = Background::new().map_err(Error::Start)?;
     if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
         return Err(table.wrong(not_a_name(name)));
     }
     let placing = Placing::new(table.clone());
-    Ok((background, Store::new(table, server, give_up_after), placing))
+    Ok((background, TableStore::new(table, server, give_up_after), placing))
 }
 
 /// The rows of a table. Those since the last commit are in memory.
 struct PostgresSink {
     background: Background,
-    store: Store,
+    store: TableStore,
     placing: Placing,
     pending: Vec<Vec<Value>>,
 }
 
 impl PostgresSink {
-    fn open(url: &str, table: Table, opening: Opening, give_up_after: Duration) -> Result<Self, Error> {
+    fn open(url: &str, table: FeedTable, opening: Opening, give_up_after: Duration) -> Result<Self, Error> {
         let (background, mut store, mut placing) = prepared(url, table, give_up_after)?;
         let found = background.block_on(store.open(opening))?;
         if let Some(existing) = found {
@@ -91,7 +91,7 @@ impl Sink for PostgresSink {
             return Ok(());
         }
         let (names, replaced) = (self.placing.names().unwrap_or_default(), self.placing.replaced());
-        let rows = Rows { names, replaced: &replaced, values: &self.pending };
+        let rows = CommitRows { names, replaced: &replaced, values: &self.pending };
         let stored = self.background.block_on(self.store.commit(&rows));
         self.pending.clear();
         if stored.is_err() && !self.store.exists() {

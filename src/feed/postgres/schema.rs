@@ -2,15 +2,15 @@
 
 use tokio_postgres::{Client, Error as SqlError, types::Type};
 
-use super::{Failed, kind::Kind};
+use super::{WriteFailed, kind::ColumnType};
 use crate::feed::table::{
-    Existing, MADE_BY_FEED, Table,
+    Existing, FeedTable, MADE_BY_FEED,
     sql::{list, quoted, replacing},
 };
 
 /// A column.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
+pub(super) struct PostgresColumn {
     pub name: String,
     pub class: Class,
     /// Its type for people, as `character varying(3)`.
@@ -36,17 +36,17 @@ pub(super) enum Class {
     Other,
 }
 
-impl Column {
+impl PostgresColumn {
     /// Returns a column that a feed makes.
-    pub fn made(name: &str, kind: Kind) -> Self {
+    pub fn made(name: &str, kind: ColumnType) -> Self {
         let (class, cast) = match kind {
-            Kind::Bigint => (Class::Integer, "int8"),
-            Kind::Numeric => (Class::Numeric, "numeric"),
-            Kind::Double => (Class::Float, "float8"),
-            Kind::Text => (Class::Text, "text"),
-            Kind::Boolean => (Class::Boolean, "bool"),
-            Kind::Jsonb => (Class::Json, "jsonb"),
-            Kind::Bytea => (Class::Bytes, "bytea"),
+            ColumnType::Bigint => (Class::Integer, "int8"),
+            ColumnType::Numeric => (Class::Numeric, "numeric"),
+            ColumnType::Double => (Class::Float, "float8"),
+            ColumnType::Text => (Class::Text, "text"),
+            ColumnType::Boolean => (Class::Boolean, "bool"),
+            ColumnType::Jsonb => (Class::Json, "jsonb"),
+            ColumnType::Bytea => (Class::Bytes, "bytea"),
         };
         Self {
             name: name.to_owned(),
@@ -65,8 +65,8 @@ impl Column {
 }
 
 /// A table that is there.
-pub(super) struct Found {
-    pub columns: Vec<Column>,
+pub(super) struct FoundTable {
+    pub columns: Vec<PostgresColumn>,
     is_of_feed: bool,
 }
 
@@ -85,7 +85,7 @@ const COLUMNS: &str = "\
 ///
 /// # Errors
 /// The server says so.
-pub(super) async fn find(client: &Client, table: &Table) -> Result<Option<Found>, SqlError> {
+pub(super) async fn find(client: &Client, table: &FeedTable) -> Result<Option<FoundTable>, SqlError> {
     let (name, mark) = (quoted_table(table), MADE_BY_FEED);
     let rows = client.query_typed(COLUMNS, &[(&name, Type::TEXT), (&mark, Type::TEXT)]).await?;
     let mut is_of_feed = false;
@@ -93,7 +93,7 @@ pub(super) async fn find(client: &Client, table: &Table) -> Result<Option<Found>
     for row in rows {
         is_of_feed = row.try_get(6)?;
         let (base, is_array): (String, bool) = (row.try_get(3)?, row.try_get(4)?);
-        columns.push(Column {
+        columns.push(PostgresColumn {
             name: row.try_get(0)?,
             class: class_of(&base, is_array),
             shown: row.try_get(1)?,
@@ -102,7 +102,7 @@ pub(super) async fn find(client: &Client, table: &Table) -> Result<Option<Found>
             fills_itself: row.try_get(5)?,
         });
     }
-    Ok((!columns.is_empty()).then_some(Found { columns, is_of_feed }))
+    Ok((!columns.is_empty()).then_some(FoundTable { columns, is_of_feed }))
 }
 
 fn class_of(base: &str, is_array: bool) -> Class {
@@ -119,14 +119,14 @@ fn class_of(base: &str, is_array: bool) -> Class {
     }
 }
 
-impl Found {
+impl FoundTable {
     /// Drops it, for a crawl that begins anew; or tries whether that can be done, and takes it back.
     ///
     /// # Errors
     /// No feed has made it, or something depends on it.
-    pub async fn drop(&self, client: &Client, table: &Table, tries: bool) -> Result<(), Failed> {
+    pub async fn drop(&self, client: &Client, table: &FeedTable, tries: bool) -> Result<(), WriteFailed> {
         if !self.is_of_feed {
-            return Err(Failed::Setting(table.wrong(
+            return Err(WriteFailed::Setting(table.wrong(
                 "a new crawl would drop it, and no feed has made it; add to it with `append`, name another `table`, or \
                  drop it yourself",
             )));
@@ -141,7 +141,7 @@ impl Found {
 ///
 /// # Errors
 /// The table has no unique index of it.
-pub(super) async fn check_key(client: &Client, table: &Table) -> Result<(), Failed> {
+pub(super) async fn check_key(client: &Client, table: &FeedTable) -> Result<(), WriteFailed> {
     if table.key.is_empty() {
         return Ok(());
     }
@@ -150,7 +150,7 @@ pub(super) async fn check_key(client: &Client, table: &Table) -> Result<(), Fail
     let plan = format!("EXPLAIN INSERT INTO {name} ({key}) SELECT {key} FROM {name} ON CONFLICT ({key}) DO NOTHING");
     match client.batch_execute(&plan).await {
         Err(error) if error.code().is_some_and(|code| code.code() == "42P10") => {
-            Err(Failed::Setting(table.wrong(format!(
+            Err(WriteFailed::Setting(table.wrong(format!(
                 "rows cannot be found by the key; add an index, as CREATE UNIQUE INDEX ON {name} ({key}), or leave \
                  `key` out"
             ))))
@@ -163,14 +163,14 @@ pub(super) async fn check_key(client: &Client, table: &Table) -> Result<(), Fail
 ///
 /// # Errors
 /// It cannot be.
-pub(super) async fn check_creation(client: &Client, table: &Table) -> Result<(), Failed> {
+pub(super) async fn check_creation(client: &Client, table: &FeedTable) -> Result<(), WriteFailed> {
     let schema = table.name.split_once('.').map(|(schema, _)| quoted(schema));
     let sql = "SELECT coalesce(has_schema_privilege(coalesce(to_regnamespace($1)::oid, \
         to_regnamespace(quote_ident(current_schema()))::oid), 'CREATE'), false), \
         $1 IS NULL OR to_regnamespace($1) IS NOT NULL, pg_is_in_recovery()";
     let row = client.query_typed_one(sql, &[(&schema, Type::TEXT)]).await?;
     let (may, is_there, is_standby): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let wrong = |why: &str| Err(Failed::Setting(table.wrong(why)));
+    let wrong = |why: &str| Err(WriteFailed::Setting(table.wrong(why)));
     if is_standby {
         return wrong("the server is a standby and cannot be written; name the primary one");
     }
@@ -186,7 +186,7 @@ pub(super) async fn check_creation(client: &Client, table: &Table) -> Result<(),
 }
 
 /// Returns the statements that make the table, with columns of these types.
-pub(super) fn create(table: &Table, columns: &[Column]) -> String {
+pub(super) fn create(table: &FeedTable, columns: &[PostgresColumn]) -> String {
     let name = quoted_table(table);
     let mut parts: Vec<_> = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.shown)).collect();
     if !table.key.is_empty() {
@@ -196,32 +196,32 @@ pub(super) fn create(table: &Table, columns: &[Column]) -> String {
 }
 
 /// Returns the statement that gives a column without values a type.
-pub(super) fn retype(table: &Table, column: &Column) -> String {
+pub(super) fn retype(table: &FeedTable, column: &PostgresColumn) -> String {
     let name = quoted(&column.name);
     format!("ALTER TABLE {} ALTER COLUMN {name} TYPE {} USING NULL", quoted_table(table), column.shown)
 }
 
 /// Returns the statement that keeps everybody else from the table until the end of the transaction.
-pub(super) fn lock(table: &Table) -> String {
+pub(super) fn lock(table: &FeedTable) -> String {
     format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", quoted_table(table))
 }
 
 /// Returns the question whether a column has any value.
-pub(super) fn has_values(table: &Table, column: &str) -> String {
+pub(super) fn has_values(table: &FeedTable, column: &str) -> String {
     format!("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)", quoted_table(table), quoted(column))
 }
 
 /// Returns the statement that takes rows by COPY.
-pub(super) fn copy(table: &Table, columns: &[Column]) -> String {
+pub(super) fn copy(table: &FeedTable, columns: &[PostgresColumn]) -> String {
     format!("COPY {} ({}) FROM STDIN", quoted_table(table), list(columns.iter().map(|column| &column.name)))
 }
 
 /// Returns the statement that takes rows as a list of texts for each column, and replaces these columns of those with
 /// the same key.
-pub(super) fn upsert(table: &Table, columns: &[Column], replaced: &[String]) -> String {
+pub(super) fn upsert(table: &FeedTable, columns: &[PostgresColumn], replaced: &[String]) -> String {
     let names = list(columns.iter().map(|column| &column.name));
     let holes: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();
-    let cast = |column: &Column| format!("{}::{}", quoted(&column.name), column.cast);
+    let cast = |column: &PostgresColumn| format!("{}::{}", quoted(&column.name), column.cast);
     let values: Vec<_> = columns.iter().map(cast).collect();
     format!(
         "INSERT INTO {} ({names}) SELECT {} FROM unnest({}) AS item ({names}) {}",
@@ -233,14 +233,14 @@ pub(super) fn upsert(table: &Table, columns: &[Column], replaced: &[String]) -> 
 }
 
 /// Returns the name of a table beside this one.
-pub(super) fn beside(table: &Table, name: &str) -> String {
+pub(super) fn beside(table: &FeedTable, name: &str) -> String {
     match table.name.split_once('.') {
         Some((schema, _)) => format!("{}.{}", quoted(schema), quoted(name)),
         None => quoted(name),
     }
 }
 
-fn quoted_table(table: &Table) -> String {
+fn quoted_table(table: &FeedTable) -> String {
     let name = table.name.split_once('.').map_or(&*table.name, |(_, name)| name);
     beside(table, name)
 }

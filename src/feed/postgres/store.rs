@@ -1,4 +1,4 @@
-//! Store: the connection to a database, and commits that survive its loss. Does not know what a record is.
+//! TableStore: the connection to a database, and commits that survive its loss. Does not know what a record is.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use tokio_postgres::{
 
 use super::{
     cell,
-    failed::{Failed, Remedy},
-    kind::Kind,
+    failed::{Remedy, WriteFailed},
+    kind::ColumnType,
     marks::Marks,
-    schema::{self, Class, Column},
+    schema::{self, Class, PostgresColumn},
 };
 use crate::{
     clock,
     error::Error,
     feed::{
         Opening, SinkError, Value,
-        table::{Existing, Table},
+        table::{Existing, FeedTable},
     },
     postgres::{Connection, Server},
 };
@@ -33,14 +33,14 @@ const WAITS: [u64; 17] =
     [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 7_500, 7_500, 7_500];
 
 /// The table in its database.
-pub(super) struct Store {
-    table: Table,
+pub(super) struct TableStore {
+    table: FeedTable,
     server: Server,
     /// How long a commit is tried.
     give_up_after: Duration,
     live: Option<Connection>,
     /// Those of the table; `None` while there is none.
-    columns: Option<Vec<Column>>,
+    columns: Option<Vec<PostgresColumn>>,
     /// Whether they may be others by now.
     is_stale: bool,
     /// Text columns known to hold values; they are not retyped.
@@ -51,7 +51,7 @@ pub(super) struct Store {
 }
 
 /// What one commit writes.
-pub(super) struct Rows<'r> {
+pub(super) struct CommitRows<'r> {
     /// The names of the columns.
     pub names: &'r [String],
     /// Those that are replaced in a row which has the key of another.
@@ -69,9 +69,9 @@ enum CommitState {
     Unknown,
 }
 
-impl Store {
+impl TableStore {
     /// Creates a store that is not connected yet.
-    pub fn new(table: Table, server: Server, give_up_after: Duration) -> Self {
+    pub fn new(table: FeedTable, server: Server, give_up_after: Duration) -> Self {
         Self {
             table,
             server,
@@ -91,19 +91,19 @@ impl Store {
     /// The server cannot be reached, or the table cannot be used.
     pub async fn open(&mut self, opening: Opening) -> Result<Option<Vec<Existing>>, Error> {
         self.begin(opening).await.map_err(|failed| failed.into_error(&self.table))?;
-        Ok(self.columns.as_ref().map(|columns| columns.iter().map(Column::existing).collect()))
+        Ok(self.columns.as_ref().map(|columns| columns.iter().map(PostgresColumn::existing).collect()))
     }
 
     /// Checks that it can be opened, and changes nothing. Returns the columns of the table if it is there and stays.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`TableStore::open`].
     pub async fn check(&mut self, opening: Opening) -> Result<Option<Vec<Existing>>, Error> {
         let columns = self.look(opening, true).await.map_err(|failed| failed.into_error(&self.table))?;
-        Ok(columns.map(|columns| columns.iter().map(Column::existing).collect()))
+        Ok(columns.map(|columns| columns.iter().map(PostgresColumn::existing).collect()))
     }
 
-    async fn begin(&mut self, opening: Opening) -> Result<(), Failed> {
+    async fn begin(&mut self, opening: Opening) -> Result<(), WriteFailed> {
         let columns = self.look(opening, false).await?;
         let Self { table, server, live, .. } = &mut *self;
         let client = &connected(live, server).await?.client;
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Looks at the table. One that does not stay is dropped, unless that is only tried.
-    async fn look(&mut self, opening: Opening, tries: bool) -> Result<Option<Vec<Column>>, Failed> {
+    async fn look(&mut self, opening: Opening, tries: bool) -> Result<Option<Vec<PostgresColumn>>, WriteFailed> {
         let Self { table, server, live, .. } = &mut *self;
         let client = &connected(live, server).await?.client;
         let found = schema::find(client, table).await?;
@@ -147,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// [`SinkError::Refused`] if a row does not fit; else nothing more can be written.
-    pub async fn commit(&mut self, rows: &Rows<'_>) -> Result<(), SinkError> {
+    pub async fn commit(&mut self, rows: &CommitRows<'_>) -> Result<(), SinkError> {
         self.commits += 1;
         let mut progress = CommitState::Nothing;
         let mut waits = WAITS.iter();
@@ -155,7 +155,7 @@ impl Store {
         loop {
             let left = self.give_up_after.saturating_sub(clock::now().saturating_duration_since(begun));
             let attempt = timeout(left, self.attempt(rows, &mut progress)).await;
-            let Err(failed) = attempt.unwrap_or(Err(Failed::Late)) else { return Ok(()) };
+            let Err(failed) = attempt.unwrap_or(Err(WriteFailed::Late)) else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
             let why = failed.why();
             // Someone else may have given a column its type; so may the commit of which nothing was heard.
@@ -183,7 +183,7 @@ impl Store {
         }
     }
 
-    async fn attempt(&mut self, rows: &Rows<'_>, progress: &mut CommitState) -> Result<(), Failed> {
+    async fn attempt(&mut self, rows: &CommitRows<'_>, progress: &mut CommitState) -> Result<(), WriteFailed> {
         let Self { table, server, live, columns, is_stale, mixed, marks, commits, .. } = self;
         let client = &mut connected(live, server).await?.client;
         if (columns.is_none() || *is_stale)
@@ -205,7 +205,7 @@ impl Store {
             write(&transaction, table, &written, rows).await?;
             Ok(Some(written))
         };
-        let written: Result<_, Failed> = written.await;
+        let written: Result<_, WriteFailed> = written.await;
         match written {
             Ok(Some(written)) => {
                 *progress = CommitState::Unknown;
@@ -248,7 +248,7 @@ impl Store {
 }
 
 /// Returns the connection, a new one if there is none.
-async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Result<&'l mut Connection, Failed> {
+async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Result<&'l mut Connection, WriteFailed> {
     if let Some(current) = live.take().filter(|live| !live.client.is_closed()) {
         return Ok(live.insert(current));
     }
@@ -262,21 +262,21 @@ async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Res
 /// values.
 async fn columns_of(
     transaction: &Transaction<'_>,
-    table: &Table,
-    known: Option<&[Column]>,
+    table: &FeedTable,
+    known: Option<&[PostgresColumn]>,
     mixed: &mut HashSet<String>,
-    rows: &Rows<'_>,
-) -> Result<Vec<Column>, Failed> {
-    let Rows { names, values: rows, .. } = *rows;
+    rows: &CommitRows<'_>,
+) -> Result<Vec<PostgresColumn>, WriteFailed> {
+    let CommitRows { names, values: rows, .. } = *rows;
     let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
     let Some(known) = known else {
-        let made = |(index, name): (usize, &String)| Column::made(name, Kind::of_all(cells(index)));
+        let made = |(index, name): (usize, &String)| PostgresColumn::made(name, ColumnType::of_all(cells(index)));
         let columns: Vec<_> = names.iter().enumerate().map(made).collect();
         return match transaction.batch_execute(&schema::create(table, &columns)).await {
             Ok(()) => Ok(columns),
             // 23505: of the catalog.
             Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42P07" | "23505")) => {
-                Err(Failed::MadeMeanwhile)
+                Err(WriteFailed::MadeMeanwhile)
             }
             Err(error) => Err(error.into()),
         };
@@ -284,17 +284,21 @@ async fn columns_of(
     let mut columns = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         let column = known.iter().find(|column| column.name == *name).cloned();
-        let mut column = column.ok_or_else(|| Failed::Misfit(format!("there is no column `{name}`")))?;
-        let kind = Kind::of_all(cells(index).filter(|value| **value != Value::Null));
+        let mut column = column.ok_or_else(|| WriteFailed::Misfit(format!("there is no column `{name}`")))?;
+        let kind = ColumnType::of_all(cells(index).filter(|value| **value != Value::Null));
         let has_text = cells(index).any(|value| matches!(value, Value::Text(_)));
-        if column.is_of_feed && column.class == Class::Text && !has_text && kind != Kind::Text && !mixed.contains(name)
+        if column.is_of_feed
+            && column.class == Class::Text
+            && !has_text
+            && kind != ColumnType::Text
+            && !mixed.contains(name)
         {
             // Else another feed could write a value between the question and the change.
             transaction.batch_execute(&schema::lock(table)).await?;
             if transaction.query_typed_one(&schema::has_values(table, name), &[]).await?.try_get(0)? {
                 mixed.insert(name.clone());
             } else {
-                column = Column::made(name, kind);
+                column = PostgresColumn::made(name, kind);
                 transaction.batch_execute(&schema::retype(table, &column)).await?;
             }
         }
@@ -305,13 +309,13 @@ async fn columns_of(
 
 async fn write(
     transaction: &Transaction<'_>,
-    table: &Table,
-    columns: &[Column],
-    rows: &Rows<'_>,
-) -> Result<(), Failed> {
-    let Rows { values: rows, replaced, .. } = *rows;
-    let text = |(value, column): (&Value, &Column)| {
-        cell::text(value, column).map_err(|why| Failed::Misfit(format!("the column `{}` {why}", column.name)))
+    table: &FeedTable,
+    columns: &[PostgresColumn],
+    rows: &CommitRows<'_>,
+) -> Result<(), WriteFailed> {
+    let CommitRows { values: rows, replaced, .. } = *rows;
+    let text = |(value, column): (&Value, &PostgresColumn)| {
+        cell::text(value, column).map_err(|why| WriteFailed::Misfit(format!("the column `{}` {why}", column.name)))
     };
     let row = |row: &Vec<Value>| row.iter().zip(columns).map(text).collect::<Result<Vec<_>, _>>();
     let rows = rows.iter().map(row).collect::<Result<Vec<_>, _>>()?;

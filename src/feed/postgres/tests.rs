@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    feed::{Feed, target::Target},
+    feed::{Feed, target::FeedTarget},
     postgres_server::PostgresServer,
 };
 
@@ -18,7 +18,7 @@ fn a_commit_that_waits_too_long_for_a_lock_ends_the_feed_and_nothing_of_it_comes
     let server = PostgresServer::shared();
     let url = server.database("held");
     for (name, key) in [("copied", None), ("kept", Some("n"))] {
-        let table = Feed::to(&*url).table(name).key(key).table_at(&Target::of(Path::new(&url)).unwrap());
+        let table = Feed::to(&*url).table(name).key(key).table_at(&FeedTarget::of(Path::new(&url)).unwrap());
         let open = |opening| PostgresSink::open(&url, table.clone(), opening, Duration::from_millis(800)).ok().unwrap();
         let add = |sink: &mut PostgresSink, n: u32| {
             sink.write(&Record::of(&json!({"n": n}), "https://e.org/").unwrap()).unwrap();

@@ -16,7 +16,7 @@ use self::{
 use super::{
     Opening, Record, Sink, SinkError, Value,
     outputs::check_writable,
-    table::{Placing, Table},
+    table::{FeedTable, Placing},
 };
 use crate::error::Error;
 
@@ -28,7 +28,7 @@ const BUSY: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The file is no database or cannot be written, or the table cannot be used.
-pub(super) fn open(path: &Path, table: Table, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
+pub(super) fn open(path: &Path, table: FeedTable, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
     check_folder(path)?;
     let at = table.clone();
     match SqliteSink::open(path, table, opening, syncs) {
@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path, table: Table, opening: Opening, syncs: bool) -> 
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Error> {
+pub(super) fn check(path: &Path, table: &FeedTable, opening: Opening) -> Result<(), Error> {
     check_folder(path)?;
     if !path.exists() {
         return check_writable(path).map_err(|source| Error::file(path, source));
@@ -57,13 +57,13 @@ fn check_folder(path: &Path) -> Result<(), Error> {
 }
 
 /// Why it does not open.
-enum Why {
+enum OpenError {
     Sql(SqlError),
     Setting(Error),
 }
 
-impl Why {
-    fn of(self, table: &Table) -> Error {
+impl OpenError {
+    fn of(self, table: &FeedTable) -> Error {
         match self {
             Self::Sql(SqlError::SqliteFailure(code, _)) if code.code == ErrorCode::NotADatabase => {
                 table.wrong("the file is no SQLite database, and is left as it is; write to another one")
@@ -74,13 +74,13 @@ impl Why {
     }
 }
 
-impl From<SqlError> for Why {
+impl From<SqlError> for OpenError {
     fn from(error: SqlError) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<Error> for Why {
+impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         Self::Setting(error)
     }
@@ -100,7 +100,7 @@ struct SqliteSink {
 }
 
 impl SqliteSink {
-    fn open(path: &Path, table: Table, opening: Opening, syncs: bool) -> Result<Self, Why> {
+    fn open(path: &Path, table: FeedTable, opening: Opening, syncs: bool) -> Result<Self, OpenError> {
         // Without the flag for URIs: a path is what it is.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
@@ -130,7 +130,7 @@ impl SqliteSink {
         Ok(Self { connection, placing, exists, affinities, pending: Vec::new(), journal_before })
     }
 
-    fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Why> {
+    fn check(path: &Path, table: &FeedTable, opening: Opening) -> Result<(), OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;

@@ -2,19 +2,19 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Why, value::Affinity};
+use super::{OpenError, value::Affinity};
 use crate::feed::table::{
-    Existing, MADE_BY_FEED, Table,
+    Existing, FeedTable, MADE_BY_FEED,
     sql::{list, quoted, replacing},
 };
 
 /// A table that is there.
-pub(super) struct Found {
+pub(super) struct SqliteTable {
     is_of_feed: bool,
-    columns: Vec<Column>,
+    columns: Vec<SqliteColumn>,
 }
 
-struct Column {
+struct SqliteColumn {
     name: String,
     declared: String,
     fills_itself: bool,
@@ -24,7 +24,7 @@ struct Column {
 ///
 /// # Errors
 /// It is a view, or the database cannot be read.
-pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Found>, Why> {
+pub(super) fn find(connection: &Connection, table: &FeedTable) -> Result<Option<SqliteTable>, OpenError> {
     let there = connection
         .query_row(
             "SELECT type, sql FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
@@ -41,7 +41,7 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
     let columns = columns
         .query_map(params![table.name], |row| {
             Ok((
-                Column { name: row.get(0)?, declared: row.get(1)?, fills_itself: row.get(2)? },
+                SqliteColumn { name: row.get(0)?, declared: row.get(1)?, fills_itself: row.get(2)? },
                 row.get::<_, u32>(3)? > 0,
             ))
         })?
@@ -50,32 +50,33 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
     let columns = columns.into_iter().map(|(column, is_of_key)| {
         // An `INTEGER PRIMARY KEY` is an alias of the row number.
         let is_row_id = is_of_key && of_key == 1 && column.declared.eq_ignore_ascii_case("integer");
-        Column { fills_itself: column.fills_itself || is_row_id, ..column }
+        SqliteColumn { fills_itself: column.fills_itself || is_row_id, ..column }
     });
-    Ok(Some(Found { is_of_feed: sql.contains(MADE_BY_FEED), columns: columns.collect() }))
+    Ok(Some(SqliteTable { is_of_feed: sql.contains(MADE_BY_FEED), columns: columns.collect() }))
 }
 
 /// Tells whether the table is there.
 ///
 /// # Errors
 /// The database cannot be read.
-pub(super) fn is_there(connection: &Connection, table: &Table) -> rusqlite::Result<bool> {
+pub(super) fn is_there(connection: &Connection, table: &FeedTable) -> rusqlite::Result<bool> {
     // Asked by a statement: `table_exists` answers from what the connection knew of the schema, and another may have
     // made it.
     let there = "SELECT count(*) FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
     connection.query_row(there, [&table.name], |row| row.get::<_, u32>(0)).map(|count| count > 0)
 }
 
-impl Found {
+impl SqliteTable {
     /// Returns its columns.
     pub fn existing(&self) -> Vec<Existing> {
-        let existing = |column: &Column| Existing { name: column.name.clone(), fills_itself: column.fills_itself };
+        let existing =
+            |column: &SqliteColumn| Existing { name: column.name.clone(), fills_itself: column.fills_itself };
         self.columns.iter().map(existing).collect()
     }
 
     /// Returns what its columns make of values.
     pub fn affinities(&self) -> Vec<(String, Affinity)> {
-        let of = |column: &Column| (column.name.clone(), Affinity::of(&column.declared));
+        let of = |column: &SqliteColumn| (column.name.clone(), Affinity::of(&column.declared));
         let all: Vec<_> = self.columns.iter().map(of).collect();
         if all.iter().all(|(_, affinity)| *affinity == Affinity::None) { Vec::new() } else { all }
     }
@@ -84,7 +85,7 @@ impl Found {
     ///
     /// # Errors
     /// No feed has made it.
-    pub fn check_drop(&self, table: &Table) -> Result<(), Why> {
+    pub fn check_drop(&self, table: &FeedTable) -> Result<(), OpenError> {
         if !self.is_of_feed {
             return Err(table
                 .wrong(
@@ -100,7 +101,7 @@ impl Found {
     ///
     /// # Errors
     /// No feed has made it.
-    pub fn drop(&self, connection: &Connection, table: &Table) -> Result<(), Why> {
+    pub fn drop(&self, connection: &Connection, table: &FeedTable) -> Result<(), OpenError> {
         self.check_drop(table)?;
         Ok(connection.execute_batch(&format!("DROP TABLE {}", quoted(&table.name)))?)
     }
@@ -110,7 +111,7 @@ impl Found {
 ///
 /// # Errors
 /// The table has no unique index of it.
-pub(super) fn check_key(connection: &Connection, table: &Table) -> Result<(), Why> {
+pub(super) fn check_key(connection: &Connection, table: &FeedTable) -> Result<(), OpenError> {
     if table.key.is_empty() {
         return Ok(());
     }
@@ -131,7 +132,7 @@ pub(super) fn check_key(connection: &Connection, table: &Table) -> Result<(), Wh
 
 /// Returns the statement that makes the table. Its columns have no types, so SQLite keeps each value as it is; a column
 /// with a type would make a number of the text `007`, and a float of an integer beyond 64 bits.
-pub(super) fn create(table: &Table, names: &[String]) -> String {
+pub(super) fn create(table: &FeedTable, names: &[String]) -> String {
     let column = |name: &String| {
         let is_of_key = table.key.contains(name);
         format!("{}{}", quoted(name), if is_of_key { " NOT NULL" } else { "" })
@@ -144,7 +145,7 @@ pub(super) fn create(table: &Table, names: &[String]) -> String {
 }
 
 /// Returns the statement that writes a row, or replaces these columns of one with the same key.
-pub(super) fn insert(table: &Table, names: &[String], replaced: &[String]) -> String {
+pub(super) fn insert(table: &FeedTable, names: &[String], replaced: &[String]) -> String {
     let holes = vec!["?"; names.len()].join(", ");
     let insert = format!("INSERT INTO {} ({}) VALUES ({holes})", quoted(&table.name), list(names));
     if table.key.is_empty() {

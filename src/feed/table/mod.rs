@@ -1,4 +1,4 @@
-//! Table: the table of a database that a feed writes to: its name, its key and its columns. Knows no database.
+//! FeedTable: the table of a database that a feed writes to: its name, its key and its columns. Knows no database.
 
 #![cfg_attr(not(any(feature = "sqlite", feature = "postgres")), allow(dead_code, reason = "there is no database"))]
 
@@ -16,7 +16,7 @@ pub(super) use self::{
 };
 use super::{
     Feed, Format,
-    target::{self, Target},
+    target::{self, FeedTarget},
 };
 use crate::error::Error;
 
@@ -28,7 +28,7 @@ pub(super) const MADE_BY_FEED: &str = "of a feed of actix-crawler";
 
 /// The table of a feed, as its description says.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(super) struct FeedTable {
     at: String,
     /// Its name.
     pub name: String,
@@ -38,7 +38,7 @@ pub(super) struct Table {
     pub given: Option<Vec<String>>,
 }
 
-impl Table {
+impl FeedTable {
     /// Returns what it is called in errors.
     pub fn at(&self) -> &str {
         &self.at
@@ -52,10 +52,10 @@ impl Table {
 
 impl Feed {
     /// Returns its table at a target.
-    pub(super) fn table_at(&self, target: &Target) -> Table {
+    pub(super) fn table_at(&self, target: &FeedTarget) -> FeedTable {
         let name = self.table.clone().unwrap_or_else(|| ITEMS.to_owned());
         let given = (!self.fields.is_empty()).then(|| self.fields.clone());
-        Table { at: format!("{target}, table `{name}`"), name, key: self.key.clone(), given }
+        FeedTable { at: format!("{target}, table `{name}`"), name, key: self.key.clone(), given }
     }
 
     /// Checks what is set about a table.

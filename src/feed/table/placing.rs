@@ -1,6 +1,6 @@
 //! Placing: which columns the rows of a table have, and the place of each item's fields in them. Knows no database.
 
-use super::Table;
+use super::FeedTable;
 use crate::{
     error::Error,
     feed::{
@@ -21,7 +21,7 @@ pub(in crate::feed) struct Existing {
 /// The columns of the rows that are written, and of the table that is there.
 #[derive(Debug)]
 pub(in crate::feed) struct Placing {
-    table: Table,
+    table: FeedTable,
     columns: Option<Columns>,
     existing: Option<Vec<Existing>>,
     /// Whether an earlier run has made the table.
@@ -32,7 +32,7 @@ pub(in crate::feed) struct Placing {
 
 impl Placing {
     /// Begins with what the description says. The table is not there, or goes.
-    pub fn new(table: Table) -> Self {
+    pub fn new(table: FeedTable) -> Self {
         let columns = table.given.clone().map(Columns::new);
         Self { table, columns, existing: None, is_older: false, were_there: Vec::new() }
     }
@@ -54,7 +54,7 @@ impl Placing {
     }
 
     /// Returns the table's description.
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &FeedTable {
         &self.table
     }
 

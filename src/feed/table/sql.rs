@@ -1,6 +1,6 @@
 //! Sql: what statements of both databases have in common. Knows neither.
 
-use super::Table;
+use super::FeedTable;
 
 /// Returns a name as it stands in a statement, whatever is in it.
 pub(in crate::feed) fn quoted(name: &str) -> String {
@@ -13,7 +13,7 @@ pub(in crate::feed) fn list<'n>(names: impl IntoIterator<Item = &'n String>) -> 
 }
 
 /// Returns the end of a statement that replaces these columns of the rows that have the same key.
-pub(in crate::feed) fn replacing(table: &Table, columns: &[String]) -> String {
+pub(in crate::feed) fn replacing(table: &FeedTable, columns: &[String]) -> String {
     let others = columns.iter().filter(|name| !table.key.contains(name));
     let set: Vec<_> = others.map(|name| format!("{0} = excluded.{0}", quoted(name))).collect();
     let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };

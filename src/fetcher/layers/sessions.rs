@@ -169,7 +169,7 @@ impl InSessions {
             }
             Err(_) => return,
         };
-        session.refused(RefusedBy::Answer, refused.as_deref().unwrap_or("its proxy failed, or a middleware said so"));
+        session.refused(RefusedBy::Response, refused.as_deref().unwrap_or("its proxy failed, or a middleware said so"));
         result.counts.push(Count::SessionRefused);
         if let (Some(why), None) = (refused, &result.cooled) {
             let again = Outcome::Retry { by: "sessions", why, after: Duration::ZERO };

@@ -110,7 +110,7 @@ impl Receiving {
             Ok((file, is_other)) => {
                 self.keep(file, context);
                 let other = is_other.then_some(Count::Files("other_type"));
-                let counts = [Count::Files("downloaded")].into_iter().chain(other).collect();
+                let counts = [Count::DOWNLOADED].into_iter().chain(other).collect();
                 Reading { counts, ..Outcome::Ok.into() }
             }
             Err(outcome) => outcome.into(),

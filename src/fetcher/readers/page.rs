@@ -23,7 +23,7 @@ use crate::{
     spider::{Parsed, Spider},
     stats::count::Count,
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
-    validation::Tally,
+    validation::FieldTally,
 };
 
 /// The whole body: a page larger than the limit fails.
@@ -56,7 +56,7 @@ pub(super) struct ParsedPage<I> {
     skipped: Skipped,
     version: Option<PageVersion>,
     /// What was found in the items.
-    pub(super) found_in_items: Tally,
+    pub(super) found_in_items: FieldTally,
     counts: Vec<Count>,
     /// After which wait the page is to be asked for again, and why.
     pub(super) again: Option<(Duration, String)>,

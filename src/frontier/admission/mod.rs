@@ -1,15 +1,21 @@
 //! Admission: decides which candidates enter the frontier. Canonical URL → seen → scope → traps → bounds → queued.
 //! Knows no network and no time.
 
+mod bounds;
+mod drops;
 mod query_counts;
 
 use std::{sync::Arc, time::Instant};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use url::Url;
-use xxhash_rust::xxh3::xxh3_64;
 
-use self::query_counts::{QueryCounts, path_of_query};
+pub use self::bounds::QueueBounds;
+use self::{
+    bounds::Bounds,
+    drops::Drops,
+    query_counts::{QueryCounts, path_of_query},
+};
 use super::{
     Frontier, Leased, Offered,
     candidate::{Candidate, fingerprint},
@@ -28,7 +34,7 @@ use crate::{
         Recrawl,
         page_visit::{PageVersion, PageVisit},
     },
-    request::{Kind, Request},
+    request::Request,
     scope::{Scope, boundary::Boundary},
 };
 
@@ -38,51 +44,16 @@ pub struct Admission {
     key: DomainKey,
     identity: Arc<dyn Identity>,
     cache: Arc<SeenCache>,
-    /// Dropped URLs, so that a link on every page is counted as dropped once.
-    dropped: HashMap<Fingerprint, DropReason>,
+    drops: Drops,
     queries: QueryCounts,
     depths: Depths,
-    bounds: QueueBounds,
-    /// The most waiting requests of domains that have their own settings.
-    own_bounds: ByDomain<Option<u64>>,
-    /// The sitemap files of each domain, by the hash of its name, and the most of them.
-    sitemaps: HashMap<u64, u32>,
-    max_sitemaps: u32,
+    bounds: Bounds,
     order: Order,
     visits: Visits,
     /// Seeds of an earlier process that wait: they are not queued again when this one begins with them.
     waiting_seeds: HashSet<Fingerprint>,
     /// Whether requests wait that were admitted under a scope that may differ.
     is_resumed: bool,
-    /// Whether the scope was changed, so that what it dropped before may belong to it now.
-    is_rescoped: bool,
-    host_drops: HostDrops,
-}
-
-/// The requests that were dropped for their host.
-#[derive(Default)]
-struct HostDrops {
-    /// Whether there are any since hosts last came into the scope: links to them may be skipped.
-    is_any: bool,
-    /// Whether hosts have come into the scope after such drops.
-    may_be_undone: bool,
-}
-
-/// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_field_names, reason = "the names that the settings have")]
-pub struct QueueBounds {
-    /// The most requests in total.
-    pub max_queued: u64,
-    /// The most requests of one domain.
-    pub max_queued_per_domain: u64,
-    /// The most memory for waiting requests, in bytes.
-    pub max_queued_bytes: u64,
-}
-
-impl QueueBounds {
-    /// No bound.
-    pub const NONE: Self = Self { max_queued: u64::MAX, max_queued_per_domain: u64::MAX, max_queued_bytes: u64::MAX };
 }
 
 /// The result of admission.
@@ -115,9 +86,6 @@ pub struct KnownOfDropped {
     pub is_whole: bool,
 }
 
-/// Remembered drops, by fingerprint (24 MB); beyond it, a repeated drop is counted again.
-const MAX_DROPS_REMEMBERED: usize = 1_000_000;
-
 impl Admission {
     /// Creates the admission for a scope. Fingerprints whose answer cannot change go to `cache`, so that their links
     /// are skipped.
@@ -126,19 +94,14 @@ impl Admission {
             key,
             identity: Arc::new(scope.canonical.clone()),
             cache,
-            dropped: HashMap::new(),
+            drops: Drops::default(),
             queries: QueryCounts::default(),
             depths: Depths::new(scope.max_depth),
-            bounds: QueueBounds::NONE,
-            own_bounds: ByDomain::default(),
-            sitemaps: HashMap::new(),
-            max_sitemaps: u32::MAX,
+            bounds: Bounds::default(),
             order: Order::default(),
             visits: Visits::default(),
             waiting_seeds: HashSet::new(),
             is_resumed: false,
-            is_rescoped: false,
-            host_drops: HostDrops::default(),
             boundary: Boundary::new(scope),
         }
     }
@@ -146,21 +109,21 @@ impl Admission {
     /// Sets how much may wait; by default there is no bound.
     #[must_use]
     pub fn bounds(mut self, bounds: QueueBounds) -> Self {
-        self.bounds = bounds;
+        self.bounds.of_all = bounds;
         self
     }
 
     /// Sets the most waiting requests of domains that have their own settings.
     #[must_use]
     pub fn own_bounds(mut self, of_domains: ByDomain<Option<u64>>) -> Self {
-        self.own_bounds = of_domains;
+        self.bounds.of_domains = of_domains;
         self
     }
 
     /// Sets the most sitemap files of one domain; by default there is no bound.
     #[must_use]
     pub fn max_sitemaps(mut self, files: u32) -> Self {
-        self.max_sitemaps = files;
+        self.bounds.max_sitemaps = files;
         self
     }
 
@@ -205,7 +168,7 @@ impl Admission {
         self.depths.set_max_depth(scope.max_depth);
         self.boundary.change(scope);
         self.cache.clear();
-        self.is_rescoped = true;
+        self.drops.scope_changed();
         Ok(())
     }
 
@@ -219,9 +182,8 @@ impl Admission {
     pub fn include(&mut self, seed: &Url) -> bool {
         let is_new = self.boundary.include(seed);
         // Links to it are skipped where they are found, if they were dropped before.
-        if is_new && std::mem::take(&mut self.host_drops.is_any) {
+        if is_new && self.drops.host_included() {
             self.cache.clear();
-            self.host_drops.may_be_undone = true;
         }
         is_new
     }
@@ -260,24 +222,23 @@ impl Admission {
             self.note_for_good(fingerprint, request.depth);
             return Admitted::AlreadySeen;
         }
-        let before = self.dropped.get(&fingerprint).copied();
-        if let Some(reason) = before.filter(|reason| !self.may_be_undone(*reason, &request)) {
+        let before = self.drops.of(&fingerprint);
+        if let Some(reason) = before.filter(|reason| !self.drops.may_be_undone(*reason, &request)) {
             return self.drop_again(fingerprint, reason);
         }
         let domain = self.key.domain(&request.url);
         if let Err(reason) = self.check(&*frontier, &domain, &request, &fingerprint, now) {
-            if before.is_none() && self.dropped.len() < MAX_DROPS_REMEMBERED {
-                self.dropped.insert(fingerprint, reason);
+            if before.is_none() {
+                self.drops.add(fingerprint, reason);
             }
             match reason {
                 DropReason::Depth => self.depths.dropped(fingerprint, request),
                 DropReason::Host if before.is_some() => return self.drop_again(fingerprint, reason),
-                DropReason::Host => self.host_drops.is_any = true,
                 _ => {}
             }
             return if before.is_some() { Admitted::DroppedBefore(reason) } else { Admitted::Dropped(reason) };
         }
-        self.dropped.remove(&fingerprint);
+        self.drops.remove(&fingerprint);
         // Queued now, or before.
         let depth = request.depth;
         self.depths.found(fingerprint, depth);
@@ -294,28 +255,19 @@ impl Admission {
         }
     }
 
-    /// Tells whether a request may be admitted that was dropped before: by a shorter path, as a seed, whose host
-    /// belongs to the scope from then on, where hosts have come into the scope since, and after a change of the scope.
-    /// Other drops are final.
-    fn may_be_undone(&self, reason: DropReason, request: &Request) -> bool {
-        let is_seed = request.depth == 0 && request.parent.is_none() && reason != DropReason::Unchanged;
-        let is_by_host = self.host_drops.may_be_undone && reason == DropReason::Host;
-        reason == DropReason::Depth || is_seed || is_by_host || (self.is_rescoped && reason.is_by_scope())
-    }
-
     /// Answers that a request was dropped before. Its links are skipped from now on, until the scope changes or grows.
     fn drop_again(&mut self, fingerprint: Fingerprint, reason: DropReason) -> Admitted {
-        self.host_drops.is_any |= reason == DropReason::Host;
+        self.drops.note_again(reason);
         self.cache.note(fingerprint);
         Admitted::DroppedBefore(reason)
     }
 
     fn drop_unchanged(&mut self, fingerprint: Fingerprint) -> Admitted {
-        let is_remembered = self.dropped.contains_key(&fingerprint);
-        if !is_remembered && self.dropped.len() < MAX_DROPS_REMEMBERED {
-            self.dropped.insert(fingerprint, DropReason::Unchanged);
+        if self.drops.of(&fingerprint).is_some() {
+            return Admitted::AlreadySeen;
         }
-        if is_remembered { Admitted::AlreadySeen } else { Admitted::Dropped(DropReason::Unchanged) }
+        self.drops.add(fingerprint, DropReason::Unchanged);
+        Admitted::Dropped(DropReason::Unchanged)
     }
 
     /// Tells whether a candidate was queued or dropped before, so that it would bring nothing new.
@@ -324,19 +276,19 @@ impl Admission {
         if !request.dont_filter && frontier.has_seen(fingerprint, now) {
             return true;
         }
-        match self.dropped.get(fingerprint).copied() {
+        match self.drops.of(fingerprint) {
             // One that was too deep may be nearer now.
             None | Some(DropReason::Depth) => false,
-            Some(reason) => !self.may_be_undone(reason, request) || self.boundary.check(request).is_err(),
+            Some(reason) => !self.drops.may_be_undone(reason, request) || self.boundary.check(request).is_err(),
         }
     }
 
     /// Returns what is known of a page that is not in the frontier.
     pub fn known_of(&mut self, page: &Candidate) -> KnownOfDropped {
         KnownOfDropped {
-            dropped: self.dropped.get(&page.fingerprint).copied(),
+            dropped: self.drops.of(&page.fingerprint),
             would_be: self.boundary.check(&page.request).err(),
-            is_whole: !self.is_resumed && self.dropped.len() < MAX_DROPS_REMEMBERED,
+            is_whole: !self.is_resumed && !self.drops.is_full(),
         }
     }
 
@@ -373,7 +325,7 @@ impl Admission {
     /// Restores the depths that an earlier process stored, and collects from now on what a later one needs.
     pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         self.depths.resume(known);
-        self.dropped.extend(self.depths.dropped_before().map(|fingerprint| (fingerprint, DropReason::Depth)));
+        self.drops.resume(self.depths.dropped_before());
     }
 
     /// Takes out what has changed of the depths since the last time, to be stored; `None` in place of what is
@@ -399,7 +351,7 @@ impl Admission {
                 Arc::make_mut(&mut leased.request).depth = depth;
             }
         }
-        if self.is_resumed || self.is_rescoped { self.boundary.check(&leased.request) } else { Ok(()) }
+        if self.is_resumed || self.drops.is_of_another_scope() { self.boundary.check(&leased.request) } else { Ok(()) }
     }
 
     /// Lets its links be skipped from now on, unless one of them may be a shorter path.
@@ -425,23 +377,7 @@ impl Admission {
         if query_of.is_some_and(|path| self.queries.are_too_many(path, most)) {
             return Err(DropReason::TrapQueries);
         }
-        let QueueBounds { max_queued, max_queued_per_domain, max_queued_bytes } = self.bounds;
-        let queued = frontier.queued();
-        if queued >= max_queued || frontier.queued_bytes() >= max_queued_bytes {
-            return Err(DropReason::QueueFull);
-        }
-        let own = self.own_bounds.get(domain.as_str()).copied().flatten();
-        let max_queued_per_domain = own.unwrap_or(max_queued_per_domain);
-        if queued >= max_queued_per_domain && frontier.queued_of(domain) >= max_queued_per_domain {
-            return Err(DropReason::DomainQueueFull);
-        }
-        if matches!(request.kind(), Kind::Sitemap(_)) {
-            let files = self.sitemaps.entry(xxh3_64(domain.as_str().as_bytes())).or_default();
-            if *files >= self.max_sitemaps {
-                return Err(DropReason::SitemapFiles);
-            }
-            *files += 1;
-        }
+        self.bounds.check(frontier, domain, request)?;
         if let Some(path) = query_of {
             self.queries.count(path, fingerprint);
         }

@@ -118,9 +118,9 @@ fn the_same_query_again_is_no_trap() {
     for _ in 0..3 {
         assert!(matches!(admit(&mut door, "https://e.org/p?a"), Admitted::Queued { .. }));
     }
-    door.admission.bounds.max_queued = 3;
+    door.admission.bounds.of_all.max_queued = 3;
     assert_eq!(admit(&mut door, "https://e.org/p?full"), Admitted::Dropped(DropReason::QueueFull));
-    door.admission.bounds.max_queued = 9;
+    door.admission.bounds.of_all.max_queued = 9;
     assert!(matches!(admit(&mut door, "https://e.org/p?b"), Admitted::Queued { .. }), "what was dropped took no place");
     assert_eq!(admit(&mut door, "https://e.org/p?c"), Admitted::Dropped(DropReason::TrapQueries));
     assert!(matches!(admit(&mut door, "https://e.org/p?b"), Admitted::Queued { .. }));

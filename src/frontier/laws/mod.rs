@@ -12,6 +12,7 @@
 
 #![allow(clippy::panic, reason = "a test helper reports by a panic")]
 
+mod broken;
 mod model;
 mod operations;
 #[cfg(test)]
@@ -23,8 +24,9 @@ mod trial;
 use std::time::{Duration, Instant};
 
 use self::{
+    broken::Broken,
     operations::{Operation, random_operations},
-    trial::{Broken, Trial},
+    trial::Trial,
 };
 use super::{Frontier, durable::Resumed};
 use crate::{domain::Domain, recrawl::Recrawl};

@@ -86,22 +86,22 @@ impl<I: HasMarkdown + Send + Sync + 'static> Pipeline<I> for MarkdownFolder {
 
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         self.open(start)?;
-        let writer = Writer { dir: self.dir.clone(), syncs: start.has_state() };
+        let writer = FolderWriter { dir: self.dir.clone(), syncs: start.has_state() };
         Ok(Running::start(start, move || writer))
     }
 }
 
-struct Writer {
+struct FolderWriter {
     dir: PathBuf,
     /// Whether a file is on the disk itself when its item is acknowledged, as what the state says of its page is.
     syncs: bool,
 }
 
-impl Actor for Writer {
+impl Actor for FolderWriter {
     type Context = Context<Self>;
 }
 
-impl<I: HasMarkdown + Send + Sync + 'static> Handler<Scraped<I>> for Writer {
+impl<I: HasMarkdown + Send + Sync + 'static> Handler<Scraped<I>> for FolderWriter {
     type Result = Result<(), PipelineError>;
 
     fn handle(&mut self, scraped: Scraped<I>, _: &mut Self::Context) -> Self::Result {
@@ -112,7 +112,7 @@ impl<I: HasMarkdown + Send + Sync + 'static> Handler<Scraped<I>> for Writer {
     }
 }
 
-impl Handler<CrawlEnded> for Writer {
+impl Handler<CrawlEnded> for FolderWriter {
     type Result = Result<(), PipelineError>;
 
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
@@ -122,7 +122,7 @@ impl Handler<CrawlEnded> for Writer {
     }
 }
 
-impl Writer {
+impl FolderWriter {
     fn write(&self, page: &MarkdownPage) -> Result<(), PipelineError> {
         let path = self.dir.join(page.file_name());
         if !is_free(&path, page).map_err(|error| unwritable(&path, &error))? {

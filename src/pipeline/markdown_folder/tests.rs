@@ -8,13 +8,13 @@ fn page(path: &str, title: &str) -> MarkdownPage {
     MarkdownPage::of(&page, page.markdown().to_string())
 }
 
-fn folder() -> (tempfile::TempDir, Writer) {
+fn folder() -> (tempfile::TempDir, FolderWriter) {
     let dir = tempfile::tempdir().unwrap();
-    let writer = Writer { dir: dir.path().to_owned(), syncs: true };
+    let writer = FolderWriter { dir: dir.path().to_owned(), syncs: true };
     (dir, writer)
 }
 
-fn end(writer: &Writer) -> String {
+fn end(writer: &FolderWriter) -> String {
     let contents = contents::of(&writer.dir).unwrap();
     writer.write_whole(&writer.dir.join(contents::NAME), contents.as_bytes()).unwrap();
     fs::read_to_string(writer.dir.join("llms.txt")).unwrap()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Step, Steps, step,
+    StepResult, Steps, step,
     unique::{Claims, EndOfClaim, Keys},
 };
 use crate::{error::Result, feed::Outputs, pipeline::PipelineError};
@@ -76,15 +76,15 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
         };
         for item in items.into_iter().map(Arc::new) {
             match step(&*steps.run, &item) {
-                (Step::Pass(other), claims) => {
+                (StepResult::Pass(other), claims) => {
                     drop(item);
                     stepped.passed.push((owned(other)?, claims));
                 }
-                (Step::Wait(end), _) => stepped.waiting.push((owned(item)?, end)),
-                (Step::Drop(why @ (PipelineError::Dropped(_) | PipelineError::NotForThis)), _) => {
+                (StepResult::Wait(end), _) => stepped.waiting.push((owned(item)?, end)),
+                (StepResult::Drop(why @ (PipelineError::Dropped(_) | PipelineError::NotForThis)), _) => {
                     stepped.left_out.push(why);
                 }
-                (Step::Drop(error), _) => return Err(error),
+                (StepResult::Drop(error), _) => return Err(error),
             }
         }
         Ok(stepped)

@@ -11,12 +11,12 @@ use tokio::sync::Semaphore;
 
 use super::{
     super::{CrawlEnded, Flush, PipelineError, Running, Scraped},
-    Claims, Run, Step, step,
+    Claims, RunFn, StepResult, step,
 };
 
 /// Takes items through steps.
 pub(super) struct Chain<I, O: Send + Sync + 'static> {
-    pub run: Arc<Run<I, O>>,
+    pub run: Arc<RunFn<I, O>>,
     pub outs: Arc<Outs<O>>,
 }
 
@@ -118,16 +118,16 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
 }
 
 async fn pass<I, O: Send + Sync + 'static>(
-    run: &Run<I, O>,
+    run: &RunFn<I, O>,
     outs: &Outs<O>,
-    mut stepped: (Step<O>, Claims),
+    mut stepped: (StepResult<O>, Claims),
     scraped: Scraped<I>,
 ) -> Option<Result<(), PipelineError>> {
     let (item, claims) = loop {
         match stepped {
-            (Step::Pass(item), claims) => break (item, claims),
-            (Step::Drop(why), _) => return Some(Err(why)),
-            (Step::Wait(mut end), _) => {
+            (StepResult::Pass(item), claims) => break (item, claims),
+            (StepResult::Drop(why), _) => return Some(Err(why)),
+            (StepResult::Wait(mut end), _) => {
                 end.come().await;
                 stepped = step(run, &scraped.item);
             }

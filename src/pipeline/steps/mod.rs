@@ -56,15 +56,15 @@ use crate::{
 /// step fails the item's page.
 #[must_use = "steps lead nowhere without `to`"]
 pub struct Steps<I, O = I> {
-    run: Box<Run<I, O>>,
+    run: Box<RunFn<I, O>>,
     keys: Vec<Arc<Keys>>,
 }
 
 /// Takes an item through the steps; the keys that it claims on the way are noted.
-type Run<I, O> = dyn Fn(&Arc<I>, &mut Claims) -> Step<O> + Send + Sync;
+type RunFn<I, O> = dyn Fn(&Arc<I>, &mut Claims) -> StepResult<O> + Send + Sync;
 
 /// What the steps say of an item.
-enum Step<O> {
+enum StepResult<O> {
     Pass(Arc<O>),
     /// Another item has the same key, and it is not known yet whether that is acknowledged.
     Wait(EndOfClaim),
@@ -72,10 +72,10 @@ enum Step<O> {
 }
 
 /// Takes an item through steps. While it waits for another, it has claimed nothing, so two never wait for each other.
-fn step<I, O>(run: &Run<I, O>, item: &Arc<I>) -> (Step<O>, Claims) {
+fn step<I, O>(run: &RunFn<I, O>, item: &Arc<I>) -> (StepResult<O>, Claims) {
     let mut claims = Claims::default();
     let step = run(item, &mut claims);
-    if matches!(step, Step::Wait(_)) {
+    if matches!(step, StepResult::Wait(_)) {
         claims = Claims::default();
     }
     (step, claims)
@@ -84,18 +84,21 @@ fn step<I, O>(run: &Run<I, O>, item: &Arc<I>) -> (Step<O>, Claims) {
 impl Steps<(), ()> {
     /// Begins the steps of items of a type.
     pub fn of<I: Send + Sync + 'static>() -> Steps<I> {
-        Steps { run: Box::new(|item, _| Step::Pass(item.clone())), keys: Vec::new() }
+        Steps { run: Box::new(|item, _| StepResult::Pass(item.clone())), keys: Vec::new() }
     }
 }
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
     /// Adds a step.
-    fn then<P: 'static>(self, step: impl Fn(Arc<O>, &mut Claims) -> Step<P> + Send + Sync + 'static) -> Steps<I, P> {
+    fn then<P: 'static>(
+        self,
+        step: impl Fn(Arc<O>, &mut Claims) -> StepResult<P> + Send + Sync + 'static,
+    ) -> Steps<I, P> {
         let before = self.run;
         let run = move |item: &Arc<I>, claims: &mut Claims| match before(item, claims) {
-            Step::Pass(item) => step(item, claims),
-            Step::Wait(end) => Step::Wait(end),
-            Step::Drop(why) => Step::Drop(why),
+            StepResult::Pass(item) => step(item, claims),
+            StepResult::Wait(end) => StepResult::Wait(end),
+            StepResult::Drop(why) => StepResult::Drop(why),
         };
         Steps { run: Box::new(run), keys: self.keys }
     }
@@ -139,32 +142,30 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
         self.then(move |item, claims| {
             let record = match Record::of(&key(&item), "") {
                 Ok(record) => record,
-                Err(error) => return Step::Drop(PipelineError::refused(format!("its key: {error}"))),
+                Err(error) => return StepResult::Drop(PipelineError::refused(format!("its key: {error}"))),
             };
             match keys.claim(record.value()) {
-                Claimed::Keyless => Step::Pass(item),
+                Claimed::Keyless => StepResult::Pass(item),
                 Claimed::Now(claim) => {
                     claims.add(claim);
-                    Step::Pass(item)
+                    StepResult::Pass(item)
                 }
-                Claimed::Duplicate => Step::Drop(PipelineError::dropped_as("duplicate")),
-                Claimed::Pending(end) => Step::Wait(end),
+                Claimed::Duplicate => StepResult::Drop(PipelineError::dropped_as("duplicate")),
+                Claimed::Pending(end) => StepResult::Wait(end),
             }
         })
     }
 
     /// Leaves out items, for a reason under which they are counted: `items/dropped/<reason>`.
     pub fn drop_if(self, reason: &'static str, holds: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
-        self.then(
-            move |item, _| {
-                if holds(&item) { Step::Drop(PipelineError::dropped_as(reason)) } else { Step::Pass(item) }
-            },
-        )
+        self.then(move |item, _| {
+            if holds(&item) { StepResult::Drop(PipelineError::dropped_as(reason)) } else { StepResult::Pass(item) }
+        })
     }
 
     /// Makes another item of each.
     pub fn map<P: Send + Sync + 'static>(self, make: impl Fn(&O) -> P + Send + Sync + 'static) -> Steps<I, P> {
-        self.then(move |item, _| Step::Pass(Arc::new(make(&item))))
+        self.then(move |item, _| StepResult::Pass(Arc::new(make(&item))))
     }
 
     /// Makes another item of each, or refuses it, leaves it out, or ends the crawl, as [`PipelineError`] says.
@@ -173,8 +174,8 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
         make: impl Fn(&O) -> Result<P, PipelineError> + Send + Sync + 'static,
     ) -> Steps<I, P> {
         self.then(move |item, _| match make(&item) {
-            Ok(other) => Step::Pass(Arc::new(other)),
-            Err(error) => Step::Drop(error),
+            Ok(other) => StepResult::Pass(Arc::new(other)),
+            Err(error) => StepResult::Drop(error),
         })
     }
 
@@ -203,7 +204,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
 /// # }
 /// ```
 pub struct StepsTo<I, O = I> {
-    run: Arc<Run<I, O>>,
+    run: Arc<RunFn<I, O>>,
     keys: Vec<Arc<Keys>>,
     outs: Vec<Box<dyn Pipeline<O>>>,
 }

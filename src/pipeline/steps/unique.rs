@@ -35,11 +35,11 @@ struct KeyTable {
     pending: HashMap<u128, watch::Receiver<()>>,
     /// Counts the starts of the pipeline. Claims of an earlier start no longer count.
     start: u64,
-    stored: Option<Stored>,
+    stored: Option<KeyFile>,
 }
 
 /// The file that keys are added to.
-struct Stored {
+struct KeyFile {
     file: File,
     path: PathBuf,
     /// How many it has.
@@ -254,14 +254,14 @@ impl KeyTable {
     }
 
     /// Writes what is known to a new file, which is added to from now on.
-    fn store(&self, path: &Path) -> io::Result<Stored> {
+    fn store(&self, path: &Path) -> io::Result<KeyFile> {
         let part = new(path);
         let bytes: Vec<u8> = self.older.iter().chain(&self.younger).flat_map(|key| key.to_le_bytes()).collect();
         let mut file = File::create(&part)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
         replace(&part, path)?;
-        Ok(Stored { file, path: path.to_owned(), keys: bytes.len() / LENGTH })
+        Ok(KeyFile { file, path: path.to_owned(), keys: bytes.len() / LENGTH })
     }
 }
 

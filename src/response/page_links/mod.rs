@@ -40,12 +40,12 @@ use crate::{
 pub struct Links<'a> {
     page: &'a Response,
     set: LinkSet,
-    chosen: Chosen<'a>,
+    chosen: KeptLinks<'a>,
 }
 
 /// The links that are kept.
 #[derive(Clone)]
-enum Chosen<'a> {
+enum KeptLinks<'a> {
     /// All of a scan.
     All(slice::Iter<'a, Link>, Syntax),
     Some(vec::IntoIter<PageLink<'a>>),
@@ -58,7 +58,7 @@ impl<'a> Links<'a> {
 
     fn of_set(page: &'a Response, set: LinkSet) -> Self {
         let syntax = page.syntax().unwrap_or_default();
-        Self { page, set, chosen: Chosen::All(page.scan_for(set).links.iter(), syntax) }
+        Self { page, set, chosen: KeptLinks::All(page.scan_for(set).links.iter(), syntax) }
     }
 
     fn scanned(page: &'a Response, link: &'a Link, syntax: Syntax) -> PageLink<'a> {
@@ -79,7 +79,7 @@ impl<'a> Links<'a> {
     /// The selector is invalid.
     pub fn within(self, css: impl Selects) -> Result<Self> {
         // Only what was found by the scan, which is bounded.
-        let mut places: Places<'a> = self.clone().map(|link| (link.url().as_str(), None)).collect();
+        let mut places: LinkPlaces<'a> = self.clone().map(|link| (link.url().as_str(), None)).collect();
         let mut last: Option<Element<'a>> = None;
         for area in self.page.select(css)? {
             if !last.is_some_and(|last| area.is_within(last)) {
@@ -95,7 +95,7 @@ impl<'a> Links<'a> {
     }
 
     /// Finds the first element of each URL within an area, and whether all there are marked not to be followed.
-    fn find_places(&self, area: Element<'a>, places: &mut Places<'a>) {
+    fn find_places(&self, area: Element<'a>, places: &mut LinkPlaces<'a>) {
         for element in area.with_descendants() {
             let attribute = |name: &str| {
                 let value = if name == "href" { element.href() } else { element.attr(name) };
@@ -146,28 +146,28 @@ impl<'a> Links<'a> {
 
     fn retain(mut self, mut keep: impl FnMut(&mut PageLink<'a>) -> bool) -> Self {
         let kept: Vec<_> = self.by_ref().filter_map(|mut link| keep(&mut link).then_some(link)).collect();
-        self.chosen = Chosen::Some(kept.into_iter());
+        self.chosen = KeptLinks::Some(kept.into_iter());
         self
     }
 }
 
 /// By URL, the first element that links to it, and whether all are marked not to be followed.
-type Places<'a> = HashMap<&'a str, Option<(Element<'a>, bool)>>;
+type LinkPlaces<'a> = HashMap<&'a str, Option<(Element<'a>, bool)>>;
 
 impl<'a> Iterator for Links<'a> {
     type Item = PageLink<'a>;
 
     fn next(&mut self) -> Option<PageLink<'a>> {
         match &mut self.chosen {
-            Chosen::All(links, syntax) => links.next().map(|link| Self::scanned(self.page, link, *syntax)),
-            Chosen::Some(links) => links.next(),
+            KeptLinks::All(links, syntax) => links.next().map(|link| Self::scanned(self.page, link, *syntax)),
+            KeptLinks::Some(links) => links.next(),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.chosen {
-            Chosen::All(links, _) => links.size_hint(),
-            Chosen::Some(links) => links.size_hint(),
+            KeptLinks::All(links, _) => links.size_hint(),
+            KeptLinks::Some(links) => links.size_hint(),
         }
     }
 }
@@ -175,8 +175,8 @@ impl<'a> Iterator for Links<'a> {
 impl DoubleEndedIterator for Links<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         match &mut self.chosen {
-            Chosen::All(links, syntax) => links.next_back().map(|link| Self::scanned(self.page, link, *syntax)),
-            Chosen::Some(links) => links.next_back(),
+            KeptLinks::All(links, syntax) => links.next_back().map(|link| Self::scanned(self.page, link, *syntax)),
+            KeptLinks::Some(links) => links.next_back(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, cmp::Reverse, mem::size_of};
 
 use memchr::memmem;
 
-use crate::robots::pattern::{CanonicalPath, PathPattern, Steps};
+use crate::robots::pattern::{CanonicalPath, MatchSteps, PathPattern};
 
 /// The most steps for all starred rules to decide on one URL: 100 ms or less. Enough for every file of 500 KiB and a
 /// URL of 2 KiB, since such a file has at most 55,000 rules.
@@ -19,7 +19,7 @@ const FEW: usize = 8;
 
 /// A rule of the file.
 #[derive(Clone, Copy)]
-pub(super) struct Written<'a> {
+pub(super) struct WrittenRule<'a> {
     /// Its path.
     pub path: &'a [u8],
     /// Whether it allows.
@@ -74,7 +74,7 @@ pub(super) struct Index {
     /// The lines of all rules, and the patterns that are not part of their line.
     text: Box<str>,
     /// Rules without stars that end in `$`, sorted by octets.
-    exact: Box<[Entry]>,
+    exact: Box<[RuleEntry]>,
     /// Rules without stars, sorted by octets.
     prefixes: Box<[Prefix]>,
     /// Starred rules, the most specific first; of equally specific ones, those that allow first.
@@ -82,9 +82,9 @@ pub(super) struct Index {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    pattern: Span,
-    written: Span,
+struct RuleEntry {
+    pattern: TextRange,
+    written: TextRange,
     line: u32,
     allows: bool,
     is_anchored: bool,
@@ -92,14 +92,14 @@ struct Entry {
 
 /// A range in the text. The text for 500 KiB of rules is shorter than 2^32 bytes.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct TextRange {
     from: u32,
     length: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Prefix {
-    entry: Entry,
+    entry: RuleEntry,
     /// The index of the longest other rule that is a prefix of this one; [`NONE`] if there is none.
     parent: u32,
 }
@@ -108,7 +108,7 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Debug, Clone, Copy)]
 struct Starred {
-    entry: Entry,
+    entry: RuleEntry,
     /// Octet pairs that occur in every matching URL.
     pairs: [Pair; 2],
 }
@@ -119,16 +119,16 @@ type Pair = u16;
 const NO_PAIR: Pair = 0;
 
 /// A rule while the index is being built.
-struct Draft<'a> {
+struct RuleDraft<'a> {
     pattern: PathPattern<'a>,
-    rule: Written<'a>,
+    rule: WrittenRule<'a>,
 }
 
 impl Index {
     /// Indexes rules. Of equal ones the first in the file is kept.
-    pub fn new(rules: &[Written<'_>]) -> Self {
-        let mut drafts: Vec<_> = rules.iter().filter_map(Draft::new).collect();
-        let rank = |draft: &Draft<'_>| (Reverse(draft.pattern.specificity()), !draft.rule.allows);
+    pub fn new(rules: &[WrittenRule<'_>]) -> Self {
+        let mut drafts: Vec<_> = rules.iter().filter_map(RuleDraft::new).collect();
+        let rank = |draft: &RuleDraft<'_>| (Reverse(draft.pattern.specificity()), !draft.rule.allows);
         drafts.sort_by(|a, b| {
             (a.pattern.has_stars(), &a.pattern.octets, a.pattern.is_anchored, !a.rule.allows, a.rule.line).cmp(&(
                 b.pattern.has_stars(),
@@ -166,7 +166,7 @@ impl Index {
     pub fn find(&self, target: &CanonicalPath) -> Result<Option<Rule<'_>>, TooCostly> {
         let plain = target.forms().filter_map(|octets| self.plain(octets)).max_by_key(|entry| entry.rank());
         let mut pairs = None;
-        let mut steps = Steps::new(MAX_STEPS);
+        let mut steps = MatchSteps::new(MAX_STEPS);
         for starred in &self.starred {
             if plain.is_some_and(|plain| plain.rank() >= starred.entry.rank()) {
                 break;
@@ -192,20 +192,20 @@ impl Index {
     /// Returns the approximate heap size.
     pub fn weight(&self) -> usize {
         self.text.len()
-            + self.exact.len() * size_of::<Entry>()
+            + self.exact.len() * size_of::<RuleEntry>()
             + self.prefixes.len() * size_of::<Prefix>()
             + self.starred.len() * size_of::<Starred>()
     }
 
     /// Returns the most specific rule without stars that matches.
-    fn plain(&self, target: &[u8]) -> Option<&Entry> {
+    fn plain(&self, target: &[u8]) -> Option<&RuleEntry> {
         let exact = self.exact.binary_search_by(|entry| self.octets(entry).cmp(target)).ok();
         exact.and_then(|at| self.exact.get(at)).or_else(|| self.longest_prefix(target))
     }
 
     /// Every rule that is a prefix of the target is also a prefix of the last rule sorted before or at the target. So
     /// the longest is that rule or one of its parents.
-    fn longest_prefix(&self, target: &[u8]) -> Option<&Entry> {
+    fn longest_prefix(&self, target: &[u8]) -> Option<&RuleEntry> {
         let behind = self.prefixes.partition_point(|prefix| self.octets(&prefix.entry) <= target);
         let mut prefix = self.prefixes.get(behind.checked_sub(1)?)?;
         let common = self.octets(&prefix.entry).iter().zip(target).take_while(|(ours, theirs)| ours == theirs).count();
@@ -236,55 +236,55 @@ impl Index {
         self.prefixes = prefixes;
     }
 
-    fn octets(&self, entry: &Entry) -> &[u8] {
+    fn octets(&self, entry: &RuleEntry) -> &[u8] {
         self.at(entry.pattern).as_bytes()
     }
 
-    fn pattern(&self, entry: &Entry) -> PathPattern<'_> {
+    fn pattern(&self, entry: &RuleEntry) -> PathPattern<'_> {
         PathPattern { octets: Cow::Borrowed(self.octets(entry)), is_anchored: entry.is_anchored }
     }
 
-    fn rule(&self, entry: &Entry) -> Rule<'_> {
+    fn rule(&self, entry: &RuleEntry) -> Rule<'_> {
         Rule { allows: entry.allows, line: entry.line, written: self.at(entry.written) }
     }
 
-    fn at(&self, span: Span) -> &str {
+    fn at(&self, span: TextRange) -> &str {
         let from = span.from as usize;
         self.text.get(from..from + span.length as usize).unwrap_or_default()
     }
 }
 
-impl Entry {
+impl RuleEntry {
     fn rank(&self) -> (u32, bool) {
         (self.pattern.length + u32::from(self.is_anchored), self.allows)
     }
 }
 
-impl<'a> Draft<'a> {
+impl<'a> RuleDraft<'a> {
     /// `None` if the path cannot match anything: paths begin with a slash, which a star may match. An empty path has no
     /// meaning.
-    fn new(rule: &Written<'a>) -> Option<Self> {
+    fn new(rule: &WrittenRule<'a>) -> Option<Self> {
         let can_match = matches!(rule.path.first(), Some(b'/' | b'*'));
         can_match.then(|| Self { pattern: PathPattern::new(rule.path), rule: *rule })
     }
 
     /// Stores the rule in the text. Its pattern is nearly always part of its line.
-    fn keep(&self, text: &mut String) -> Entry {
+    fn keep(&self, text: &mut String) -> RuleEntry {
         let written = push(text, &String::from_utf8_lossy(self.rule.text));
         let line = text.get(written.from as usize..).unwrap_or_default();
         let pattern = match memmem::find(line.as_bytes(), &self.pattern.octets) {
-            Some(at) => Span { from: written.from + length(at), length: length(self.pattern.octets.len()) },
+            Some(at) => TextRange { from: written.from + length(at), length: length(self.pattern.octets.len()) },
             None => push(text, &String::from_utf8_lossy(&self.pattern.octets)),
         };
-        let Written { line, allows, .. } = self.rule;
-        Entry { pattern, written, line, allows, is_anchored: self.pattern.is_anchored }
+        let WrittenRule { line, allows, .. } = self.rule;
+        RuleEntry { pattern, written, line, allows, is_anchored: self.pattern.is_anchored }
     }
 }
 
-fn push(text: &mut String, piece: &str) -> Span {
+fn push(text: &mut String, piece: &str) -> TextRange {
     let from = length(text.len());
     text.push_str(piece);
-    Span { from, length: length(piece.len()) }
+    TextRange { from, length: length(piece.len()) }
 }
 
 /// The text for a file of 500 KiB is shorter than 2^32 bytes.

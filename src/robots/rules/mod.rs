@@ -7,7 +7,7 @@ use std::{fmt, mem::size_of, time::Duration};
 use url::Url;
 
 pub use self::index::Rule;
-use self::index::{Index, MAX_STEPS, TooCostly, Written};
+use self::index::{Index, MAX_STEPS, TooCostly, WrittenRule};
 use super::{
     directives::{Directive, directives},
     pattern::CanonicalPath,
@@ -140,7 +140,7 @@ impl RobotsTxt {
                 }
                 Directive::Allow(path) | Directive::Disallow(path) => {
                     last = LineKind::Rules;
-                    let rule = Written { path, allows: matches!(directive, Directive::Allow(_)), line, text };
+                    let rule = WrittenRule { path, allows: matches!(directive, Directive::Allow(_)), line, text };
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_rules) {
                         section.rules.push(rule);
                     }
@@ -241,7 +241,7 @@ enum LineKind {
 /// The merged groups for one agent.
 #[derive(Default)]
 struct Section<'a> {
-    rules: Vec<Written<'a>>,
+    rules: Vec<WrittenRule<'a>>,
     spacing: Option<Duration>,
     takes_rules: bool,
     takes_spacing: bool,

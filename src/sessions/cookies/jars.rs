@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Default)]
 pub(super) struct Jars {
-    by_key: HashMap<Key, Jar>,
+    by_key: HashMap<JarKey, Jar>,
     pub cookies: usize,
     /// A counter of uses over all jars; gives the least recently used jar.
     uses: u64,
@@ -24,7 +24,7 @@ pub(super) struct Jars {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct JarKey {
     domain: Domain,
     proxy: Option<u64>,
 }
@@ -61,7 +61,7 @@ impl Jars {
     /// There is none for a domain without cookies.
     fn with_jar<T>(&mut self, url: &Url, proxy: Option<u64>, use_it: impl FnOnce(&mut Jar, u64) -> T) -> T {
         self.uses += 1;
-        let key = Key::new(url, proxy);
+        let key = JarKey::new(url, proxy);
         let mut jar = self.by_key.remove(&key).unwrap_or_default();
         let (before, forgotten) = (jar.count(), jar.forgotten);
         jar.used = self.uses;
@@ -106,7 +106,7 @@ impl Jars {
     /// sets again, and the one in use.
     pub fn forget_a_quarter(&mut self) {
         let uses = self.uses;
-        let worth = |key: &Key, jar: &Jar| {
+        let worth = |key: &JarKey, jar: &Jar| {
             let is_given = key.proxy.is_none() && jar.was_given_any();
             (is_given || jar.used == uses, jar.used)
         };
@@ -120,7 +120,7 @@ impl Jars {
     }
 }
 
-impl Key {
+impl JarKey {
     fn new(url: &Url, proxy: Option<u64>) -> Self {
         Self { domain: registrable(url), proxy }
     }

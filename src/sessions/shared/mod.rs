@@ -1,4 +1,4 @@
-//! Shared: what all sessions of a pool share: their slots, their cookies, and the file of both. Chooses no session.
+//! SharedSessions: what all sessions of a pool share: their slots, their cookies, and the file of both. Chooses no session.
 
 mod storage;
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{domain::Domain, error::Result};
 
 /// What all sessions share.
-pub struct Shared {
+pub struct SharedSessions {
     pub(super) rules: SlotRules,
     pub(super) blocked_by: Vec<u16>,
     pub(super) blocked_at: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Slots {
     pub(super) turn: usize,
 }
 
-impl Shared {
+impl SharedSessions {
     /// Takes note that cookies have changed.
     pub(super) fn have_changed(self: &Arc<Self>) {
         if let Some(storage) = &self.storage {
@@ -86,7 +86,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedSessions {
     /// A client has no end but this.
     fn drop(&mut self) {
         if let Err(error) = self.save_changes() {

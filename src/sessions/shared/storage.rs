@@ -12,7 +12,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::Shared;
+use super::SharedSessions;
 use crate::{
     clock,
     error::{Error, Result},
@@ -48,7 +48,7 @@ impl Storage {
     }
 
     /// Plans to write the file, unless that is planned.
-    pub fn save_soon(&self, sessions: &Arc<Shared>) {
+    pub fn save_soon(&self, sessions: &Arc<SharedSessions>) {
         self.is_changed.store(true, Ordering::Release);
         if self.is_planned.swap(true, Ordering::AcqRel) {
             return;
@@ -86,7 +86,7 @@ impl Storage {
     }
 }
 
-fn save(sessions: &Weak<Shared>) {
+fn save(sessions: &Weak<SharedSessions>) {
     let Some(sessions) = sessions.upgrade() else { return };
     if let Err(error) = sessions.save_changes() {
         tracing::warn!(%error, "the cookies of sessions could not be saved");

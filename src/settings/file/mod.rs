@@ -10,7 +10,7 @@ mod tree;
 
 use std::{fmt, path::Path};
 
-use self::{reading::Reading, source::Source};
+use self::{reading::FileReading, source::Source};
 use super::Settings;
 use crate::error::Result;
 
@@ -98,7 +98,7 @@ impl Settings {
 /// Reads settings, with the defaults in place of what is wrong, and tells every fault. There are none where a text is
 /// no TOML.
 fn read(text: &str, variables: &[(String, String)]) -> (Option<Settings>, Vec<Fault>) {
-    let mut reading = Reading::new(text, variables);
+    let mut reading = FileReading::new(text, variables);
     let settings = reading.table().and_then(|mut table| {
         let settings = reading.deserialize(&mut table)?;
         for wrong in settings.wrong_values() {

@@ -1,4 +1,4 @@
-//! Reading: makes settings of a parsed file, and tells all that is wrong with it at once. Knows no files.
+//! FileReading: makes settings of a parsed file, and tells all that is wrong with it at once. Knows no files.
 
 use std::ops::Range;
 
@@ -27,14 +27,14 @@ const MAX_FAULTS: usize = 100;
 const PACE: [&str; 3] = ["rate", "spacing", "rest"];
 
 /// A file that is being read. Values of variables have spans behind the text, one byte each.
-pub struct Reading<'a> {
+pub struct FileReading<'a> {
     text: &'a str,
     variables: &'a [(String, String)],
     shape: Shape,
     faults: Vec<(usize, Fault)>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> FileReading<'a> {
     /// Begins with a file's text, and with the variables that replace its values.
     pub fn new(text: &'a str, variables: &'a [(String, String)]) -> Self {
         Self { text, variables, shape: Shape::of::<Settings>(), faults: Vec::new() }

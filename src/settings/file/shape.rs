@@ -72,7 +72,7 @@ impl Shape {
 
 /// One step of the way from the type to a part of it.
 #[derive(Clone, Copy)]
-enum Step {
+enum ShapeStep {
     Key(&'static str),
     /// The only element of a list, or value of a map.
     Element,
@@ -90,22 +90,22 @@ enum Asked {
     Leaf(Shape),
 }
 
-fn shape_at<T: DeserializeOwned>(path: &mut Vec<Step>) -> Shape {
+fn shape_at<T: DeserializeOwned>(path: &mut Vec<ShapeStep>) -> Shape {
     let asked = RefCell::new(None);
     // It fails always, since nothing is ever read.
     drop(T::deserialize(Tracer { path: &*path, asked: &asked }));
-    let mut at = |step: Step| {
+    let mut at = |step: ShapeStep| {
         path.push(step);
         let shape = shape_at::<T>(path);
         path.pop();
         shape
     };
     match asked.into_inner() {
-        Some(Asked::Table(keys)) => Shape::Table(keys.iter().map(|key| (*key, at(Step::Key(key)))).collect()),
-        Some(Asked::Map) => Shape::Map(at(Step::Element).into()),
-        Some(Asked::List) => Shape::List(at(Step::Element).into()),
+        Some(Asked::Table(keys)) => Shape::Table(keys.iter().map(|key| (*key, at(ShapeStep::Key(key)))).collect()),
+        Some(Asked::Map) => Shape::Map(at(ShapeStep::Element).into()),
+        Some(Asked::List) => Shape::List(at(ShapeStep::Element).into()),
         Some(Asked::OneOf(words)) => {
-            let of = |word: &&'static str| match at(Step::Variant(word)) {
+            let of = |word: &&'static str| match at(ShapeStep::Variant(word)) {
                 // A word has no shape of its own.
                 Shape::OneOf(none) if none.is_empty() => (*word, None),
                 shape => (*word, Some(shape)),
@@ -121,7 +121,7 @@ fn shape_at<T: DeserializeOwned>(path: &mut Vec<Step>) -> Shape {
 /// Follows a path through a type, and notes what is asked for at its end.
 #[derive(Clone, Copy)]
 struct Tracer<'a> {
-    path: &'a [Step],
+    path: &'a [ShapeStep],
     asked: &'a RefCell<Option<Asked>>,
 }
 
@@ -152,7 +152,7 @@ impl Tracer<'_> {
         Stop
     }
 
-    fn next(self) -> Option<(Step, Self)> {
+    fn next(self) -> Option<(ShapeStep, Self)> {
         let (step, path) = self.path.split_first()?;
         Some((*step, Self { path, ..self }))
     }
@@ -192,7 +192,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         match self.next() {
-            Some((Step::Element, rest)) => visitor.visit_seq(rest),
+            Some((ShapeStep::Element, rest)) => visitor.visit_seq(rest),
             _ => Err(self.note(Asked::List)),
         }
     }
@@ -212,7 +212,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         match self.next() {
-            Some((Step::Element, rest)) => visitor.visit_map(OneKey { key: Some("*"), value: rest }),
+            Some((ShapeStep::Element, rest)) => visitor.visit_map(OneKey { key: Some("*"), value: rest }),
             _ => Err(self.note(Asked::Map)),
         }
     }
@@ -224,7 +224,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         match self.next() {
-            Some((Step::Key(key), value)) => visitor.visit_map(OneKey { key: Some(key), value }),
+            Some((ShapeStep::Key(key), value)) => visitor.visit_map(OneKey { key: Some(key), value }),
             _ => Err(self.note(Asked::Table(keys))),
         }
     }
@@ -236,7 +236,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         match self.next() {
-            Some((Step::Variant(word), value)) => visitor.visit_enum(OneKey { key: Some(word), value }),
+            Some((ShapeStep::Variant(word), value)) => visitor.visit_enum(OneKey { key: Some(word), value }),
             _ => Err(self.note(Asked::OneOf(words))),
         }
     }

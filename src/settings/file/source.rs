@@ -3,7 +3,7 @@
 
 use std::{env, path::Path};
 
-use super::{Fault, Reading, VARIABLES, read};
+use super::{Fault, FileReading, VARIABLES, read};
 use crate::{
     disk::input_file::read_text,
     error::{Error, Result},
@@ -86,8 +86,8 @@ impl Source {
     }
 
     fn faults(&self, wrong: Vec<WrongValue>) -> Vec<Fault> {
-        let table = Reading::new(&self.text, &self.variables).table().unwrap_or_default();
-        let mut reading = Reading::new(&self.text, &self.variables);
+        let table = FileReading::new(&self.text, &self.variables).table().unwrap_or_default();
+        let mut reading = FileReading::new(&self.text, &self.variables);
         for WrongValue { key, why } in wrong {
             reading.add_wrong(&table, &key, why);
         }

@@ -7,20 +7,20 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::settings::key::{Key, Part};
+use crate::settings::key::{Key, KeyPart};
 
 /// Returns the place of a key; of one that is not there, the place of the last table on the way.
 pub fn place(table: &DeTable<'_>, key: &Key) -> Range<usize> {
     let mut parts = key.parts().iter();
-    let Some(Part::Name(name)) = parts.next() else { return 0..0 };
+    let Some(KeyPart::Name(name)) = parts.next() else { return 0..0 };
     let Some((found, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else { return 0..0 };
     let (mut place, mut value) = (found.span(), value);
     for part in parts {
         let next = match (part, value.get_ref()) {
-            (Part::Name(name), DeValue::Table(inner)) => {
+            (KeyPart::Name(name), DeValue::Table(inner)) => {
                 inner.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| (key.span(), value))
             }
-            (Part::Index(index), DeValue::Array(list)) => list.get(*index).map(|value| (value.span(), value)),
+            (KeyPart::Index(index), DeValue::Array(list)) => list.get(*index).map(|value| (value.span(), value)),
             _ => None,
         };
         let Some(next) = next else { break };

@@ -32,7 +32,7 @@ pub struct WrongValue {
 
 /// Wrong values as they are found.
 #[derive(Default)]
-struct Found(Vec<WrongValue>);
+struct WrongValues(Vec<WrongValue>);
 
 impl From<WrongValue> for Error {
     fn from(wrong: WrongValue) -> Self {
@@ -43,7 +43,7 @@ impl From<WrongValue> for Error {
 impl Settings {
     /// Returns what is wrong whatever the program or the command line adds.
     pub(crate) fn wrong_values(&self) -> Vec<WrongValue> {
-        let mut found = Found::default();
+        let mut found = WrongValues::default();
         for (index, seed) in self.seeds.iter().enumerate() {
             found.result(&Key::of("seeds").index(index), parse_url(seed));
         }
@@ -72,7 +72,7 @@ impl Settings {
 
     /// Returns the files of certificates that cannot be used.
     pub(crate) fn wrong_files(&self) -> Vec<WrongValue> {
-        let (mut found, tls, key) = (Found::default(), &self.transport.tls, Key::of("transport.tls"));
+        let (mut found, tls, key) = (WrongValues::default(), &self.transport.tls, Key::of("transport.tls"));
         let system = TlsSettings { system_roots: tls.system_roots, ..TlsSettings::default() };
         found.result(&key.and("system_roots"), system.check());
         for (index, file) in tls.ca_files.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Settings {
     /// types.
     #[cfg(feature = "toml")]
     pub(crate) fn feeds_without(&self, fields: &[String]) -> Vec<WrongValue> {
-        let mut found = Found::default();
+        let mut found = WrongValues::default();
         for (index, feed) in self.feeds.iter().enumerate() {
             found.result(&Key::of("feeds").index(index), feed.check_for(fields));
         }
@@ -105,7 +105,7 @@ impl Settings {
         user_agent::check(given).err().map(|error| WrongValue { key: Key::of("user_agent"), why: why(error) })
     }
 
-    fn find_names(&self, found: &mut Found) {
+    fn find_names(&self, found: &mut WrongValues) {
         let is_blank = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
         let is_sent = |text: &str| text.parse::<HeaderValue>().is_ok();
         if is_blank(&self.user_agent) || self.user_agent.as_ref().is_some_and(|text| !is_sent(text)) {
@@ -129,7 +129,7 @@ impl Settings {
         }
     }
 
-    fn find_limits(&self, found: &mut Found) {
+    fn find_limits(&self, found: &mut WrongValues) {
         if !(1..=MAX_THREADS).contains(&self.threads) {
             found.add(
                 Key::of("threads"),
@@ -190,7 +190,7 @@ impl Settings {
         }
     }
 
-    fn find_paths(&self, found: &mut Found) {
+    fn find_paths(&self, found: &mut WrongValues) {
         let (transport, pages) = (&self.transport, &self.pages);
         let stored = transport.response_store.as_ref().map(|stored| &stored.dir);
         for (key, path) in [
@@ -216,7 +216,7 @@ impl Settings {
     }
 
     /// Looks at each setting alone, since a check ends at the first that is wrong.
-    fn find_politeness(&self, found: &mut Found) {
+    fn find_politeness(&self, found: &mut WrongValues) {
         let Politeness { jitter, rate, spacing, rest, max_crawl_delay, .. } = self.politeness;
         let usual = Politeness::default;
         for (key, alone) in [
@@ -232,7 +232,7 @@ impl Settings {
         found.result(&Key::of("politeness.overrides"), Politeness { overrides, ..usual() }.check());
     }
 
-    fn find_domains(&self, found: &mut Found) {
+    fn find_domains(&self, found: &mut WrongValues) {
         let before = found.0.len();
         for (name, settings) in &self.domains {
             let key = Key::of("domains").name(name);
@@ -270,7 +270,7 @@ impl Settings {
     }
 }
 
-impl Found {
+impl WrongValues {
     fn add(&mut self, key: Key, why: impl Into<String>) {
         self.0.push(WrongValue { key, why: why.into() });
     }

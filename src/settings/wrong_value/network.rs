@@ -1,6 +1,6 @@
 //! Network: what is wrong with the settings of transport and sessions. Opens no file and no connection.
 
-use super::Found;
+use super::WrongValues;
 use crate::{
     sessions::{SessionSettings, Sessions},
     settings::{Settings, key::Key},
@@ -10,7 +10,7 @@ use crate::{
 
 impl Settings {
     /// Looks at each rule alone, but for what needs files.
-    pub(super) fn find_transport(&self, found: &mut Found) {
+    pub(super) fn find_transport(&self, found: &mut WrongValues) {
         let (given, key) = (&self.transport, Key::of("transport"));
         let usual = TransportSettings::default;
         for (index, rule) in given.resolve.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Settings {
         }
     }
 
-    pub(super) fn find_sessions(&self, found: &mut Found) {
+    pub(super) fn find_sessions(&self, found: &mut WrongValues) {
         let (given, key, before) = (&self.sessions, Key::of("sessions"), found.0.len());
         let usual = Sessions::default;
         found.result(&key.and("pool"), Sessions { pool: given.pool, ..usual() }.check());

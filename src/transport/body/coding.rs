@@ -85,10 +85,10 @@ impl Coding {
         }
     }
 
-    pub(super) fn failed(self, fault: Fault) -> FetchError {
+    pub(super) fn failed(self, fault: CodingFault) -> FetchError {
         match fault {
-            Fault::Broken(why) => self.broken(why),
-            Fault::Window => FetchError::TooLarge(format!("{self} with a window larger than the body may be")),
+            CodingFault::Broken(why) => self.broken(why),
+            CodingFault::Window => FetchError::TooLarge(format!("{self} with a window larger than the body may be")),
         }
     }
 
@@ -110,14 +110,14 @@ impl fmt::Display for Coding {
 }
 
 /// Why decoding failed.
-pub(super) enum Fault {
+pub(super) enum CodingFault {
     /// The data is invalid; the text says how.
     Broken(String),
     /// The data requires a window larger than the body may be.
     Window,
 }
 
-impl From<String> for Fault {
+impl From<String> for CodingFault {
     fn from(why: String) -> Self {
         Self::Broken(why)
     }
@@ -136,7 +136,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(coding: Coding, max_bytes: u64) -> Result<Self, Fault> {
+    pub fn new(coding: Coding, max_bytes: u64) -> Result<Self, CodingFault> {
         Ok(match coding {
             Coding::Gzip => Self::Gzip(Gzip::new()),
             Coding::Deflate => Self::Deflate(Deflate::Undecided(None)),
@@ -150,7 +150,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The data is invalid.
-    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, Fault> {
+    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, CodingFault> {
         Ok(match self {
             Self::Gzip(gzip) => gzip.step(input, output)?,
             Self::Deflate(deflate) => deflate.step(input, output)?,
@@ -254,7 +254,7 @@ impl Brotli {
         Self { state: Box::new(BrotliState::new_strict(bytes, words, codes)), ended: false }
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, Fault> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, CodingFault> {
         if self.ended {
             return Ok(InflateStep { read: input.len(), made: 0 });
         }
@@ -277,9 +277,9 @@ impl Brotli {
         Ok(InflateStep { read, made })
     }
 
-    fn fault(&self) -> Fault {
+    fn fault(&self) -> CodingFault {
         let name = format!("{:?}", self.state.error_code);
-        if name.contains("ALLOC_RING_BUFFER") { Fault::Window } else { Fault::Broken(name) }
+        if name.contains("ALLOC_RING_BUFFER") { CodingFault::Window } else { CodingFault::Broken(name) }
     }
 }
 

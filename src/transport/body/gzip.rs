@@ -7,7 +7,7 @@ use super::inflate::{InflateStep, inflate};
 
 /// The state of the decoder.
 pub(super) struct Gzip {
-    part: Part,
+    part: GzipPart,
     /// The bytes received of a header field or trailer that is parsed only when complete.
     held: Vec<u8>,
     /// Header flags whose fields have not been read yet.
@@ -17,7 +17,7 @@ pub(super) struct Gzip {
 }
 
 /// The part that is read next.
-enum Part {
+enum GzipPart {
     /// The fixed ten bytes of a member's header.
     Fixed,
     ExtraLength,
@@ -45,7 +45,7 @@ const RESERVED: u8 = 0b1110_0000;
 
 impl Gzip {
     pub fn new() -> Self {
-        Self { part: Part::Fixed, held: Vec::new(), flags: 0, data: Decompress::new(false), crc: Crc::new() }
+        Self { part: GzipPart::Fixed, held: Vec::new(), flags: 0, data: Decompress::new(false), crc: Crc::new() }
     }
 
     /// As [`Decoder::step`](super::coding::Decoder::step).
@@ -53,13 +53,13 @@ impl Gzip {
         let mut rest = input;
         let mut made = 0;
         loop {
-            if let Part::Data = self.part {
+            if let GzipPart::Data = self.part {
                 let (step, ended) = inflate(&mut self.data, rest, output)?;
                 rest = rest.get(step.read..).unwrap_or_default();
                 made = step.made;
                 self.crc.update(output.get(..made).unwrap_or_default());
                 if ended {
-                    self.part = Part::Trailer;
+                    self.part = GzipPart::Trailer;
                 }
                 if made > 0 || !ended {
                     break;
@@ -74,66 +74,66 @@ impl Gzip {
     }
 
     pub fn is_whole(&self) -> bool {
-        matches!(self.part, Part::Next | Part::Ignored)
+        matches!(self.part, GzipPart::Next | GzipPart::Ignored)
     }
 
     /// Parses headers and trailers from the available input.
     fn read_around_data(&mut self, rest: &mut &[u8]) -> Result<(), String> {
         match self.part {
-            Part::Fixed => {
+            GzipPart::Fixed => {
                 if self.hold(10, rest) {
                     self.flags = flags_of(&self.held)?;
                     self.next_field();
                 }
             }
-            Part::ExtraLength => {
+            GzipPart::ExtraLength => {
                 if self.hold(2, rest) {
                     let length = self.held.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
                     self.held.clear();
-                    self.part = Part::Extra(length);
+                    self.part = GzipPart::Extra(length);
                 }
             }
-            Part::Extra(missing) => {
+            GzipPart::Extra(missing) => {
                 let there = missing.min(rest.len());
                 *rest = rest.get(there..).unwrap_or_default();
-                self.part = Part::Extra(missing - there);
+                self.part = GzipPart::Extra(missing - there);
                 if missing == there {
                     self.next_field();
                 }
             }
-            Part::Text => match rest.iter().position(|byte| *byte == 0) {
+            GzipPart::Text => match rest.iter().position(|byte| *byte == 0) {
                 None => *rest = &[],
                 Some(zero) => {
                     *rest = rest.get(zero + 1..).unwrap_or_default();
                     self.next_field();
                 }
             },
-            Part::HeaderCrc => {
+            GzipPart::HeaderCrc => {
                 if self.hold(2, rest) {
                     self.next_field();
                 }
             }
-            Part::Trailer => {
+            GzipPart::Trailer => {
                 if self.hold(8, rest) {
                     let [crc, length] = [self.crc.sum(), self.crc.amount()].map(u32::to_le_bytes);
                     if self.held != [crc, length].concat() {
                         return Err("the checksum or the length is not that of its content".into());
                     }
                     self.held.clear();
-                    self.part = Part::Next;
+                    self.part = GzipPart::Next;
                 }
             }
-            Part::Next => {
+            GzipPart::Next => {
                 if self.hold(2, rest) {
-                    self.part = Part::Ignored;
+                    self.part = GzipPart::Ignored;
                     if self.held == MAGIC {
-                        self.part = Part::Fixed;
+                        self.part = GzipPart::Fixed;
                         self.data.reset(false);
                         self.crc.reset();
                     }
                 }
             }
-            Part::Data | Part::Ignored => *rest = &[],
+            GzipPart::Data | GzipPart::Ignored => *rest = &[],
         }
         Ok(())
     }
@@ -142,11 +142,11 @@ impl Gzip {
     fn next_field(&mut self) {
         self.held.clear();
         let (field, part) = match self.flags {
-            flags if flags & EXTRA != 0 => (EXTRA, Part::ExtraLength),
-            flags if flags & NAME != 0 => (NAME, Part::Text),
-            flags if flags & COMMENT != 0 => (COMMENT, Part::Text),
-            flags if flags & HEADER_CRC != 0 => (HEADER_CRC, Part::HeaderCrc),
-            _ => (0, Part::Data),
+            flags if flags & EXTRA != 0 => (EXTRA, GzipPart::ExtraLength),
+            flags if flags & NAME != 0 => (NAME, GzipPart::Text),
+            flags if flags & COMMENT != 0 => (COMMENT, GzipPart::Text),
+            flags if flags & HEADER_CRC != 0 => (HEADER_CRC, GzipPart::HeaderCrc),
+            _ => (0, GzipPart::Data),
         };
         self.flags &= !field;
         self.part = part;

@@ -75,7 +75,7 @@ const STEP: usize = 32 << 10;
 /// Decodes a body chunk by chunk. The output so far is available at any time, also after an error.
 pub struct BodyDecoder {
     layers: Vec<DecodingLayer>,
-    out: Output,
+    out: DecodedBody,
 }
 
 /// One coding and the output of its last step.
@@ -89,7 +89,7 @@ struct DecodingLayer {
     bytes_out: u64,
 }
 
-struct Output {
+struct DecodedBody {
     bytes: Vec<u8>,
     limits: BodyLimits,
     began: Option<Instant>,
@@ -99,7 +99,7 @@ impl BodyDecoder {
     /// Creates a decoder that decodes `codings` in the given order.
     pub fn new(codings: Vec<Coding>, limits: BodyLimits) -> Self {
         let layers = codings.into_iter().map(DecodingLayer::new).collect();
-        Self { layers, out: Output { bytes: Vec::new(), limits, began: None } }
+        Self { layers, out: DecodedBody { bytes: Vec::new(), limits, began: None } }
     }
 
     /// Decodes the next bytes of the body.
@@ -131,7 +131,7 @@ impl BodyDecoder {
 }
 
 /// Passes bytes through all codings to the output, step by step within the bounds.
-fn pour(layers: &mut [DecodingLayer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
+fn pour(layers: &mut [DecodingLayer], mut input: &[u8], out: &mut DecodedBody) -> Result<(), FetchError> {
     let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
     loop {
         let made = layer.step(&mut input, &out.limits)?;
@@ -173,7 +173,7 @@ impl DecodingLayer {
     }
 }
 
-impl Output {
+impl DecodedBody {
     fn check(&mut self, layer: &DecodingLayer) -> Result<(), FetchError> {
         let BodyLimits { max_bytes, max_ratio, max_time, .. } = self.limits;
         let coding = layer.coding;

@@ -5,18 +5,18 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 
-use super::{BodyLimits, Coding, DecodingLayer, Output};
+use super::{BodyLimits, Coding, DecodedBody, DecodingLayer};
 use crate::outcome::FetchError;
 
 /// A body without its content codings, as a stream.
 pub struct BodyReader {
     body: Bytes,
-    stages: Vec<Stage>,
-    bounds: Output,
+    stages: Vec<DecodingStage>,
+    bounds: DecodedBody,
 }
 
 /// One coding, and what it has decoded and nobody has read.
-struct Stage {
+struct DecodingStage {
     layer: DecodingLayer,
     from: usize,
     to: usize,
@@ -27,11 +27,11 @@ struct Stage {
 impl BodyReader {
     /// Reads a body in these codings, given in the order in which they are taken off.
     pub fn new(body: Bytes, codings: Vec<Coding>, limits: BodyLimits) -> Self {
-        let stage = |coding| Stage { layer: DecodingLayer::new(coding), from: 0, to: 0, is_full: false };
+        let stage = |coding| DecodingStage { layer: DecodingLayer::new(coding), from: 0, to: 0, is_full: false };
         Self {
             body,
             stages: codings.into_iter().map(stage).collect(),
-            bounds: Output { bytes: Vec::new(), limits, began: None },
+            bounds: DecodedBody { bytes: Vec::new(), limits, began: None },
         }
     }
 }
@@ -60,7 +60,7 @@ fn take(body: &mut Bytes, into: &mut [u8]) -> usize {
     piece.len()
 }
 
-impl Stage {
+impl DecodingStage {
     fn unread(&self) -> &[u8] {
         self.layer.made.get(self.from..self.to).unwrap_or_default()
     }
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Decodes more, from the stages before this one. Nothing more is there afterwards if the body has ended.
-    fn fill(&mut self, before: &mut [Self], body: &mut Bytes, bounds: &mut Output) -> Result<(), FetchError> {
+    fn fill(&mut self, before: &mut [Self], body: &mut Bytes, bounds: &mut DecodedBody) -> Result<(), FetchError> {
         loop {
             let input = match before.split_last_mut() {
                 None => &**body,

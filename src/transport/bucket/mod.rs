@@ -142,7 +142,7 @@ impl HttpService for BucketClient {
     }
 }
 
-struct Server {
+struct BucketServer {
     /// With its scheme and its port.
     name: String,
     host: String,
@@ -152,7 +152,7 @@ struct Server {
 
 impl BucketClient {
     /// Returns the request as it goes on the wire, and where it goes.
-    fn prepared(&self, mut request: HttpRequest) -> Result<(HttpRequest, Server), HttpError> {
+    fn prepared(&self, mut request: HttpRequest) -> Result<(HttpRequest, BucketServer), HttpError> {
         let uri = request.uri();
         let is_secure = match uri.scheme_str() {
             Some("https") => true,
@@ -185,11 +185,11 @@ impl BucketClient {
         let agent = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(agent));
         let name = format!("{} {host}:{port}", if is_secure { "https" } else { "http" });
-        Ok((request, Server { name, host, port, is_secure }))
+        Ok((request, BucketServer { name, host, port, is_secure }))
     }
 
     /// Returns a connection: the last one, if it can be used again.
-    async fn sender(&self, server: &Server) -> Result<Sender, HttpError> {
+    async fn sender(&self, server: &BucketServer) -> Result<Sender, HttpError> {
         let last = self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(&server.name);
         if let Some(mut sender) = last
             && matches!(timeout(REUSE_WITHIN, sender.ready()).await, Ok(Ok(())))
@@ -200,7 +200,7 @@ impl BucketClient {
         timeout(CONNECT_WITHIN, self.dial(server)).await.map_err(late)?
     }
 
-    async fn dial(&self, server: &Server) -> Result<Sender, HttpError> {
+    async fn dial(&self, server: &BucketServer) -> Result<Sender, HttpError> {
         let connect = |error| HttpError::new(HttpErrorKind::Connect, error);
         let stream = TcpStream::connect((&*server.host, server.port)).await.map_err(connect)?;
         stream.set_nodelay(true).map_err(connect)?;

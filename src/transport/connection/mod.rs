@@ -31,7 +31,7 @@ pub struct Connection {
     /// Bytes received and not parsed yet.
     received: BytesMut,
     /// How the server ended its side, if it did.
-    ended: Option<Ended>,
+    ended: Option<ConnectionEnd>,
     serving: Option<Serving>,
     /// The rest of the synthetic response that awc reads.
     telling: &'static [u8],
@@ -40,7 +40,7 @@ pub struct Connection {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum ConnectionEnd {
     InOrder,
     /// Reset, or TLS ended without close_notify: the body may or may not be complete.
     BrokenOff,
@@ -49,7 +49,7 @@ enum Ended {
 struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
-    sent: Sent,
+    sent: SendState,
     /// Bytes to write instead of awc's: the head of the request.
     outgoing: BytesMut,
     /// Whether the body exceeds the wanted length, so that no more is read.
@@ -57,7 +57,7 @@ struct Serving {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sent {
+enum SendState {
     /// The request has not passed the gate.
     Nothing,
     /// A part of the request, or all of it.
@@ -143,7 +143,7 @@ impl Connection {
         }
     }
 
-    fn note_sent(&mut self, sent: Sent) {
+    fn note_sent(&mut self, sent: SendState) {
         if let Some(serving) = self.serving.as_mut() {
             serving.sent = sent;
         }
@@ -186,12 +186,12 @@ impl Connection {
                     let _ = serving.exchange.fail(FetchError::Protocol(why));
                 }
             }
-            Ok(0) => self.ended = Some(Ended::InOrder),
+            Ok(0) => self.ended = Some(ConnectionEnd::InOrder),
             Err(error) => {
                 if let Some(refused) = tls_error::refused(&error) {
                     let _ = serving.exchange.fail(FetchError::Tls(refused));
                 }
-                self.ended = Some(Ended::BrokenOff);
+                self.ended = Some(ConnectionEnd::BrokenOff);
             }
         }
         if self.ended.is_some() {
@@ -215,7 +215,7 @@ impl Connection {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => ready!(self.poll_early_answer(cx))?,
         }
-        self.note_sent(Sent::Enough);
+        self.note_sent(SendState::Enough);
         Poll::Ready(Ok(all))
     }
 
@@ -258,7 +258,7 @@ impl Connection {
             // The connection is closed in any case where that matters.
             tracing::debug!("an answered connection will be reset when it is closed");
         }
-        if served.sent == Sent::Something && served.decoder.is_reusable() && is_quiet {
+        if served.sent == SendState::Something && served.decoder.is_reusable() && is_quiet {
             self.slot.idle();
             self.telling = CAME_AND_KEPT;
         } else {
@@ -273,7 +273,7 @@ impl Connection {
 impl Serving {
     fn new(exchange: Rc<Exchange>, limits: WireLimits) -> Self {
         let decoder = ResponseDecoder::new(&exchange.method, limits);
-        Self { exchange, decoder, sent: Sent::Nothing, outgoing: BytesMut::new(), has_enough: false }
+        Self { exchange, decoder, sent: SendState::Nothing, outgoing: BytesMut::new(), has_enough: false }
     }
 
     /// Parses received bytes.
@@ -293,8 +293,8 @@ impl Serving {
         read.map_err(|error| self.exchange.fail(error.into()))
     }
 
-    fn finish(&mut self, waiting: usize, ended: Ended) -> io::Result<()> {
-        self.decoder.finish(waiting, ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
+    fn finish(&mut self, waiting: usize, ended: ConnectionEnd) -> io::Result<()> {
+        self.decoder.finish(waiting, ended == ConnectionEnd::InOrder).map_err(|error| self.exchange.fail(error.into()))
     }
 
     fn note_head(&mut self) -> io::Result<()> {
@@ -351,10 +351,10 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         let serving = this.serve_current()?;
         let (exchange, sent) = (serving.exchange.clone(), serving.sent);
-        if sent == Sent::Enough {
+        if sent == SendState::Enough {
             return Poll::Ready(Ok(bytes.len()));
         }
-        if sent == Sent::Nothing {
+        if sent == SendState::Nothing {
             serving.rewrite(bytes)?;
             this.check_quiet(&exchange, cx)?;
             ready!(exchange.poll_start(cx))?;
@@ -367,11 +367,11 @@ impl AsyncWrite for Connection {
         } else {
             exchange.check_term()?;
         }
-        let wrote = this.poll_send(cx, bytes, sent == Sent::Nothing);
-        if sent == Sent::Nothing {
+        let wrote = this.poll_send(cx, bytes, sent == SendState::Nothing);
+        if sent == SendState::Nothing {
             ready!(&wrote);
             exchange.wrote();
-            this.note_sent(Sent::Something);
+            this.note_sent(SendState::Something);
         } else if wrote.is_ready() {
             exchange.wrote_more();
         }
@@ -381,8 +381,8 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.serving.as_ref().map(|serving| serving.sent) {
-            Some(Sent::Enough) => Poll::Ready(Ok(())),
-            Some(Sent::Something) => {
+            Some(SendState::Enough) => Poll::Ready(Ok(())),
+            Some(SendState::Something) => {
                 this.serving.as_ref().map_or(Ok(()), |serving| serving.exchange.check_term())?;
                 let flushed = match this.poll_outgoing(cx) {
                     Poll::Ready(Ok(())) => this.poll_stream(|stream| stream.poll_flush(cx)),
@@ -390,7 +390,7 @@ impl AsyncWrite for Connection {
                 };
                 this.poll_unless_answered(flushed, (), cx)
             }
-            Some(Sent::Nothing) | None => this.poll_stream(|stream| stream.poll_flush(cx)),
+            Some(SendState::Nothing) | None => this.poll_stream(|stream| stream.poll_flush(cx)),
         }
     }
 

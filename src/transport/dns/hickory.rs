@@ -99,7 +99,7 @@ async fn look_up(resolver: &TokioResolver, ticket: PendingLookUp) {
         }
         Err(error) => {
             let cause = cause(&error);
-            let ttl = if cause == Cause::Answer { NEGATIVE_TTL } else { Duration::ZERO };
+            let ttl = if cause == Cause::NoAddress { NEGATIVE_TTL } else { Duration::ZERO };
             ticket.fill(Err(NotFound { why: in_words(&error).into(), cause }), ttl, now);
         }
     }
@@ -112,7 +112,7 @@ fn cause(error: &NetError) -> Cause {
         NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. }))
             if matches!(*response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
         {
-            Cause::Answer
+            Cause::NoAddress
         }
         NetError::Io(error) => match LocalFault::of(error) {
             Some(fault) if fault.is_shortage() => Cause::Fault(fault),

@@ -123,7 +123,7 @@ impl Resolver {
             Resolution::Missing(ticket, waiting) => {
                 self.look_up.look_up(ticket);
                 let found = waiting.found().await;
-                if matches!(found, Ok(_) | Err(NotFound { cause: Cause::Answer, .. })) {
+                if matches!(found, Ok(_) | Err(NotFound { cause: Cause::NoAddress, .. })) {
                     self.faults.name_servers_answered(&name, clock::now());
                 }
                 found
@@ -273,7 +273,12 @@ mod tests {
     #[tokio::test]
     async fn a_slow_name_holds_up_no_other_and_one_who_gives_up_harms_nobody() {
         let (resolver, fake) = resolver(&[]);
-        let impatient = tokio::time::timeout(Duration::from_millis(1), resolver.resolve("slow.test", 80));
+        let has_given_up = tokio::sync::Notify::new();
+        let impatient = async {
+            let answer = tokio::time::timeout(Duration::from_millis(1), resolver.resolve("slow.test", 80)).await;
+            has_given_up.notify_one();
+            answer
+        };
         let elsewhere = std::thread::spawn({
             // Another arbiter has a runtime of its own.
             let resolver = resolver.clone();
@@ -282,7 +287,7 @@ mod tests {
         let patient = text(&resolver, "slow.test");
         let (impatient, patient, ()) = tokio::join!(impatient, patient, async {
             assert_eq!(text(&resolver, "quick.test").await, "192.0.2.1:80");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            has_given_up.notified().await;
             fake.kept.lock().unwrap().drain(..).for_each(answer);
         });
         assert!(impatient.is_err());

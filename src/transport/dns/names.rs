@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::outcome::local_fault::LocalFault;
 
 /// The addresses of a name, or why there are none.
-pub type Found = Result<Arc<[IpAddr]>, NotFound>;
+pub type Resolved = Result<Arc<[IpAddr]>, NotFound>;
 
 /// Why there are no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct NotFound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// They answered that there is no address.
-    Answer,
+    NoAddress,
     /// They did not answer, or could not be asked: a fault of this machine, or one of the name's own servers.
     Fault(LocalFault),
     /// Nothing: the look-up was given up, or not made, since it is no name.
@@ -36,29 +36,29 @@ pub enum Cause {
 
 /// The DNS cache that all arbiters share: bounded, with at most one look-up at a time for each name.
 pub struct Names {
-    state: Mutex<State>,
+    state: Mutex<NamesState>,
     most: usize,
 }
 
 #[derive(Default)]
-struct State {
+struct NamesState {
     /// Look-ups in progress. Each has one [`PendingLookUp`], so the waiters and the threads bound their number.
-    sought: HashMap<Arc<str>, watch::Sender<Option<Found>>>,
+    sought: HashMap<Arc<str>, watch::Sender<Option<Resolved>>>,
     /// Two generations: when `young` is full it becomes `old`, and entries of the former `old` that were not used since
     /// are dropped.
-    young: HashMap<Arc<str>, Entry>,
-    old: HashMap<Arc<str>, Entry>,
+    young: HashMap<Arc<str>, CachedName>,
+    old: HashMap<Arc<str>, CachedName>,
 }
 
-struct Entry {
-    found: Found,
+struct CachedName {
+    found: Resolved,
     until: Instant,
 }
 
 /// The state of a name.
 pub enum Resolution {
     /// Its cached addresses, or the cached failure.
-    Cached(Found),
+    Cached(Resolved),
     /// A look-up is in progress.
     Pending(LookUpWait),
     /// Not cached: the caller starts a look-up with the ticket, and waits like all others.
@@ -66,7 +66,7 @@ pub enum Resolution {
 }
 
 /// Waits for a look-up in progress. Dropping it abandons this wait only.
-pub struct LookUpWait(watch::Receiver<Option<Found>>);
+pub struct LookUpWait(watch::Receiver<Option<Resolved>>);
 
 /// The obligation to look a name up. Dropped unfilled, it reports a failure to all waiters.
 pub struct PendingLookUp {
@@ -103,7 +103,7 @@ impl Names {
         state.old.remove(name);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NamesState> {
         // No code under the lock panics midway; even a partly updated cache would only ask again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,12 +111,12 @@ impl Names {
 
 impl<T: Into<Arc<str>>> From<T> for NotFound {
     fn from(why: T) -> Self {
-        Self { why: why.into(), cause: Cause::Answer }
+        Self { why: why.into(), cause: Cause::NoAddress }
     }
 }
 
-impl State {
-    fn recall(&mut self, name: &str, now: Instant, most: usize) -> Option<Found> {
+impl NamesState {
+    fn recall(&mut self, name: &str, now: Instant, most: usize) -> Option<Resolved> {
         if let Some(known) = self.young.get(name) {
             return (known.until > now).then(|| known.found.clone());
         }
@@ -129,7 +129,7 @@ impl State {
         Some(found)
     }
 
-    fn remember(&mut self, name: Arc<str>, known: Entry, most: usize) {
+    fn remember(&mut self, name: Arc<str>, known: CachedName, most: usize) {
         self.old.remove(&name);
         if self.young.len() >= (most / 2).max(1) {
             self.old = std::mem::take(&mut self.young);
@@ -140,7 +140,7 @@ impl State {
 
 impl LookUpWait {
     /// Waits for the result.
-    pub async fn found(mut self) -> Found {
+    pub async fn found(mut self) -> Resolved {
         let lost = || Err(NotFound { cause: Cause::GivenUp, ..NotFound::from("the look-up was given up") });
         match self.0.wait_for(Option::is_some).await {
             Ok(found) => found.as_ref().map_or_else(lost, Clone::clone),
@@ -169,11 +169,11 @@ impl PendingLookUp {
     }
 
     /// Sends the result to all waiters and caches it for `ttl`.
-    pub fn fill(mut self, found: Found, ttl: Duration, now: Instant) {
+    pub fn fill(mut self, found: Resolved, ttl: Duration, now: Instant) {
         self.filled = true;
         let mut state = self.names.state();
         let sought = state.sought.remove(&self.name);
-        let known = Entry { found: found.clone(), until: now + ttl };
+        let known = CachedName { found: found.clone(), until: now + ttl };
         state.remember(self.name.clone(), known, self.names.most);
         drop(state);
         if let Some(sought) = sought {
@@ -209,14 +209,14 @@ mod tests {
         }
     }
 
-    fn known(names: &Arc<Names>, name: &str, now: Instant) -> Option<Found> {
+    fn known(names: &Arc<Names>, name: &str, now: Instant) -> Option<Resolved> {
         match names.ask(name, now) {
             Resolution::Cached(found) => Some(found),
             _ => None,
         }
     }
 
-    fn learn(names: &Arc<Names>, name: &str, found: Found, now: Instant) {
+    fn learn(names: &Arc<Names>, name: &str, found: Resolved, now: Instant) {
         unknown(names.ask(name, now)).0.fill(found, TTL, now);
     }
 
@@ -226,7 +226,7 @@ mod tests {
         learn(&names, "a.test", Ok(address(1)), now);
         assert_eq!(known(&names, "a.test", now + TTL / 2), Some(Ok(address(1))));
         assert_eq!(known(&names, "a.test", now + TTL), None);
-        let failed: Found = Err("no such host".into());
+        let failed: Resolved = Err("no such host".into());
         learn(&names, "b.test", failed.clone(), now);
         assert_eq!(known(&names, "b.test", now), Some(failed));
     }

@@ -22,10 +22,10 @@ use crate::error::Error;
 /// certificates; `*` alone matches every name. The most specific rule wins; of equally specific ones, the later. IP
 /// addresses in URLs are never replaced.
 #[derive(Debug, Default)]
-pub struct Overrides(HashMap<String, Vec<Rule>>);
+pub struct Overrides(HashMap<String, Vec<HostRule>>);
 
 #[derive(Debug)]
-struct Rule {
+struct HostRule {
     /// The URL port to which the rule applies; `None` for every port.
     on: Option<u16>,
     addresses: Vec<IpAddr>,
@@ -70,7 +70,7 @@ impl Overrides {
     }
 }
 
-fn parse(text: &str) -> Result<(String, Rule), String> {
+fn parse(text: &str) -> Result<(String, HostRule), String> {
     let (host, place) = text.trim().split_once(':').ok_or("has no address")?;
     let host = parse_host(host)?;
     let (on, place) = match place.split_once(':') {
@@ -86,7 +86,7 @@ fn parse(text: &str) -> Result<(String, Rule), String> {
         return Err("has a port before the address and one after it".to_owned());
     }
     let addresses = addresses.split(',').map(parse_address).collect::<Result<_, _>>()?;
-    Ok((host, Rule { on, addresses, port }))
+    Ok((host, HostRule { on, addresses, port }))
 }
 
 /// Returns the host as in URLs: lower-case, in Punycode, without a trailing dot.

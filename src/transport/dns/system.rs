@@ -13,18 +13,18 @@ use tokio::runtime::Handle;
 
 use super::{
     LookUp, NEGATIVE_TTL,
-    names::{Cause, Found, NotFound, PendingLookUp},
+    names::{Cause, NotFound, PendingLookUp, Resolved},
 };
 use crate::outcome::local_fault::LocalFault;
 
 /// Calls getaddrinfo, which uses the hosts file, name servers and whatever else the machine is configured with.
 pub struct SystemLookUp {
     threads: Handle,
-    queue: Arc<Mutex<Queue>>,
+    queue: Arc<Mutex<LookUpQueue>>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct LookUpQueue {
     tickets: VecDeque<PendingLookUp>,
     working: usize,
 }
@@ -56,7 +56,7 @@ impl LookUp for SystemLookUp {
     }
 }
 
-impl Queue {
+impl LookUpQueue {
     /// Drops the tickets that no one waits for any more. All requests have the same time-out, so those are at the
     /// front; the rest are at most as many as the requests in progress.
     fn drop_unwanted(&mut self) {
@@ -78,20 +78,20 @@ impl Queue {
     }
 }
 
-fn work(queue: &Mutex<Queue>) {
+fn work(queue: &Mutex<LookUpQueue>) {
     loop {
         let Some(ticket) = lock(queue).next() else { return };
         let found = look_up(ticket.name());
         let ttl = match &found {
             Ok(_) => TTL,
-            Err(NotFound { cause: Cause::Answer, .. }) => NEGATIVE_TTL,
+            Err(NotFound { cause: Cause::NoAddress, .. }) => NEGATIVE_TTL,
             Err(_) => Duration::ZERO,
         };
         ticket.fill(found, ttl, clock::now());
     }
 }
 
-fn look_up(name: &str) -> Found {
+fn look_up(name: &str) -> Resolved {
     // Of one kind of socket: else each address would come once for every kind.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = dns_lookup::getaddrinfo(Some(name), None, Some(hints)).map_err(not_found)?;
@@ -107,10 +107,10 @@ fn not_found(error: LookupError) -> NotFound {
         LookupErrorKind::Memory => Some(LocalFault::Memory),
         _ => LocalFault::of(&error),
     };
-    NotFound { why: error.to_string().into(), cause: fault.map_or(Cause::Answer, Cause::Fault) }
+    NotFound { why: error.to_string().into(), cause: fault.map_or(Cause::NoAddress, Cause::Fault) }
 }
 
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+fn lock(queue: &Mutex<LookUpQueue>) -> MutexGuard<'_, LookUpQueue> {
     // No code under the lock can panic.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn names_that_nobody_waits_for_any_more_do_not_pile_up() {
         let (names, now) = (Names::new(10), clock::now());
-        let mut queue = Queue::default();
+        let mut queue = LookUpQueue::default();
         for n in 0..1_000 {
             let Resolution::Missing(ticket, waiting) = names.ask(&format!("{n}.test"), now) else { panic!("known") };
             queue.drop_unwanted();

@@ -63,10 +63,10 @@ impl Environment {
 
 /// The hosts that need no proxy: names with all names below them, addresses and networks, or `*` for all.
 #[derive(Clone, Debug, Default)]
-struct NoProxy(Vec<Entry>);
+struct NoProxy(Vec<NoProxyEntry>);
 
 #[derive(Clone, Debug)]
-enum Entry {
+enum NoProxyEntry {
     Everything,
     Network(IpNet),
     Name(String),
@@ -78,10 +78,10 @@ impl NoProxy {
         Self(
             entries
                 .map(|entry| match (entry, bare(entry).parse::<IpAddr>(), entry.parse::<IpNet>()) {
-                    ("*", ..) => Entry::Everything,
-                    (_, Ok(address), _) => Entry::Network(address.into()),
-                    (_, _, Ok(network)) => Entry::Network(network),
-                    _ => Entry::Name(entry.trim_matches('.').to_ascii_lowercase()),
+                    ("*", ..) => NoProxyEntry::Everything,
+                    (_, Ok(address), _) => NoProxyEntry::Network(address.into()),
+                    (_, _, Ok(network)) => NoProxyEntry::Network(network),
+                    _ => NoProxyEntry::Name(entry.trim_matches('.').to_ascii_lowercase()),
                 })
                 .collect(),
         )
@@ -92,9 +92,9 @@ impl NoProxy {
         let address = host.parse::<IpAddr>().ok();
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         self.0.iter().any(|entry| match (entry, address) {
-            (Entry::Everything, _) => true,
-            (Entry::Network(network), Some(address)) => network.contains(&address),
-            (Entry::Name(of), None) => {
+            (NoProxyEntry::Everything, _) => true,
+            (NoProxyEntry::Network(network), Some(address)) => network.contains(&address),
+            (NoProxyEntry::Name(of), None) => {
                 name.strip_suffix(of.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
             _ => false,

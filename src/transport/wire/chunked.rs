@@ -12,7 +12,7 @@ use super::{
 /// Parses sizes, line ends and trailers; the caller takes the data between them.
 #[derive(Debug, Default)]
 pub(super) struct ChunkReader {
-    state: State,
+    state: ChunkState,
     /// Where in the input the search for a line end continues.
     searched: usize,
     /// Bytes of chunk extensions so far.
@@ -22,7 +22,7 @@ pub(super) struct ChunkReader {
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum ChunkState {
     #[default]
     Size,
     /// The number of data bytes still to come.
@@ -50,23 +50,23 @@ const MAX_EXTENSIONS: usize = 16 * 1024;
 impl ChunkReader {
     /// Returns the number of data bytes still to come in this chunk.
     pub fn left(&self) -> u64 {
-        if let State::Data(left) = self.state { left } else { 0 }
+        if let ChunkState::Data(left) = self.state { left } else { 0 }
     }
 
     /// Records that the caller took data bytes.
     pub fn passed(&mut self, bytes: u64) {
-        if let State::Data(left) = self.state {
-            self.state = if left > bytes { State::Data(left - bytes) } else { State::DataEnd };
+        if let ChunkState::Data(left) = self.state {
+            self.state = if left > bytes { ChunkState::Data(left - bytes) } else { ChunkState::DataEnd };
         }
     }
 
     /// Removes one element of framing from the input; `None` until it is complete.
     pub fn step(&mut self, input: &mut BytesMut, limits: WireLimits) -> Result<Option<ChunkStep>, WireError> {
         match self.state {
-            State::Size => self.size(input),
-            State::Data(_) => Ok(None),
-            State::DataEnd => self.data_end(input),
-            State::Trailers => self.trailer(input, limits.head_bytes),
+            ChunkState::Size => self.size(input),
+            ChunkState::Data(_) => Ok(None),
+            ChunkState::DataEnd => self.data_end(input),
+            ChunkState::Trailers => self.trailer(input, limits.head_bytes),
         }
     }
 
@@ -81,7 +81,7 @@ impl ChunkReader {
         let size = parse_size(line).ok_or_else(|| WireError::ChunkSize(shown(line)))?;
         self.extensions += length.saturating_sub(PLAIN_LINE);
         input.advance(length);
-        self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+        self.state = if size == 0 { ChunkState::Trailers } else { ChunkState::Data(size) };
         Ok(Some(ChunkStep::Passed))
     }
 
@@ -93,7 +93,7 @@ impl ChunkReader {
             _ => return Err(WireError::ChunkEnd),
         };
         input.advance(length);
-        self.state = State::Size;
+        self.state = ChunkState::Size;
         Ok(Some(ChunkStep::Passed))
     }
 

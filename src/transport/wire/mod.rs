@@ -57,14 +57,14 @@ const IN_ONE_PIECE: u64 = super::body::FREE;
 pub struct ResponseDecoder {
     limits: WireLimits,
     is_head: bool,
-    state: State,
+    state: WireState,
     head: Option<Head>,
     interim: usize,
     persistent: bool,
 }
 
 #[derive(Debug)]
-enum State {
+enum WireState {
     Head(HeadReader),
     /// Bytes still to come, of the announced length.
     Length {
@@ -82,7 +82,7 @@ impl ResponseDecoder {
         Self {
             limits,
             is_head: *method == Method::HEAD,
-            state: State::Head(HeadReader::default()),
+            state: WireState::Head(HeadReader::default()),
             head: None,
             interim: 0,
             persistent: false,
@@ -115,7 +115,7 @@ impl ResponseDecoder {
     /// will do.
     pub fn missing(&self, waiting: usize) -> usize {
         match self.state {
-            State::Length { left, of } if of <= IN_ONE_PIECE => {
+            WireState::Length { left, of } if of <= IN_ONE_PIECE => {
                 usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(waiting)
             }
             _ => 0,
@@ -124,7 +124,7 @@ impl ResponseDecoder {
 
     /// Returns the announced length of the body while it is incomplete.
     pub fn promised(&self) -> Option<u64> {
-        if let State::Length { of, .. } = self.state { Some(of) } else { None }
+        if let WireState::Length { of, .. } = self.state { Some(of) } else { None }
     }
 
     /// Reads the head if it is complete, without returning any body; tells whether it is.
@@ -132,7 +132,7 @@ impl ResponseDecoder {
     /// # Errors
     /// As [`ResponseDecoder::read`].
     pub fn read_head(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
-        while matches!(self.state, State::Head(_)) {
+        while matches!(self.state, WireState::Head(_)) {
             if !self.step(input)? {
                 return Ok(false);
             }
@@ -146,17 +146,17 @@ impl ResponseDecoder {
     /// The response is incomplete.
     pub fn finish(&mut self, waiting: usize, in_order: bool) -> Result<(), WireError> {
         match &self.state {
-            State::Done => Ok(()),
+            WireState::Done => Ok(()),
             // A close-delimited body is complete if the connection was closed in order (RFC 9112 §8, §9.8).
-            State::UntilClose if in_order => {
-                self.state = State::Done;
+            WireState::UntilClose if in_order => {
+                self.state = WireState::Done;
                 Ok(())
             }
-            State::UntilClose => Err(WireError::BrokenOff),
-            State::Head(head) if head.has_begun() => Err(WireError::HeadCut),
-            State::Head(_) => Err(WireError::NoAnswer),
-            State::Length { left, of } => Err(WireError::LengthCut { got: of - left + waiting as u64, of: *of }),
-            State::Chunked(_) => Err(WireError::ChunksCut),
+            WireState::UntilClose => Err(WireError::BrokenOff),
+            WireState::Head(head) if head.has_begun() => Err(WireError::HeadCut),
+            WireState::Head(_) => Err(WireError::NoAnswer),
+            WireState::Length { left, of } => Err(WireError::LengthCut { got: of - left + waiting as u64, of: *of }),
+            WireState::Chunked(_) => Err(WireError::ChunksCut),
         }
     }
 
@@ -167,7 +167,7 @@ impl ResponseDecoder {
 
     /// Tells whether the response is complete and fully read.
     pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, WireState::Done)
     }
 
     /// Tells whether the connection may serve another request after this response (RFC 9112 §9.3).
@@ -178,39 +178,39 @@ impl ResponseDecoder {
     /// The number of next bytes that are body.
     fn passable(&self) -> u64 {
         match &self.state {
-            State::Length { left, .. } => *left,
-            State::Chunked(chunks) => chunks.left(),
-            State::UntilClose => u64::MAX,
-            State::Head(_) | State::Done => 0,
+            WireState::Length { left, .. } => *left,
+            WireState::Chunked(chunks) => chunks.left(),
+            WireState::UntilClose => u64::MAX,
+            WireState::Head(_) | WireState::Done => 0,
         }
     }
 
     fn passed(&mut self, bytes: u64) {
         match &mut self.state {
-            State::Length { left, .. } => {
+            WireState::Length { left, .. } => {
                 *left = left.saturating_sub(bytes);
                 if *left == 0 {
-                    self.state = State::Done;
+                    self.state = WireState::Done;
                 }
             }
-            State::Chunked(chunks) => chunks.passed(bytes),
-            State::UntilClose | State::Head(_) | State::Done => {}
+            WireState::Chunked(chunks) => chunks.passed(bytes),
+            WireState::UntilClose | WireState::Head(_) | WireState::Done => {}
         }
     }
 
     /// Reads one element of the framing; tells whether a complete one was there.
     fn step(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
         match &mut self.state {
-            State::Head(reader) => {
+            WireState::Head(reader) => {
                 let Some(head) = reader.read(input, self.limits)? else { return Ok(false) };
                 self.begin(head::parse(&head)?)?;
             }
-            State::Chunked(chunks) => match chunks.step(input, self.limits)? {
+            WireState::Chunked(chunks) => match chunks.step(input, self.limits)? {
                 None => return Ok(false),
                 Some(ChunkStep::Passed) => {}
-                Some(ChunkStep::Last) => self.state = State::Done,
+                Some(ChunkStep::Last) => self.state = WireState::Done,
             },
-            State::Length { .. } | State::UntilClose | State::Done => return Ok(false),
+            WireState::Length { .. } | WireState::UntilClose | WireState::Done => return Ok(false),
         }
         Ok(true)
     }
@@ -225,16 +225,16 @@ impl ResponseDecoder {
             if self.interim > self.limits.interim {
                 return Err(WireError::TooMany { what: "interim responses", most: self.limits.interim });
             }
-            self.state = State::Head(HeadReader::default());
+            self.state = WireState::Head(HeadReader::default());
             return Ok(());
         }
         let framing = framing::of(self.is_head, head.status, &head.headers, self.limits.chunked_over_length)?;
         self.persistent = framing::persists(version, &head.headers, framing);
         self.state = match framing {
-            Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Length { left: length, of: length },
-            Framing::Chunked => State::Chunked(ChunkReader::default()),
-            Framing::UntilClose => State::UntilClose,
+            Framing::Length(0) => WireState::Done,
+            Framing::Length(length) => WireState::Length { left: length, of: length },
+            Framing::Chunked => WireState::Chunked(ChunkReader::default()),
+            Framing::UntilClose => WireState::UntilClose,
         };
         self.head = Some(head);
         Ok(())

@@ -1,6 +1,6 @@
 //! Lists: the markers of list items: bullets, or numbers. Knows no lines.
 
-use super::Writer;
+use super::MarkdownWriter;
 use crate::extract::{select::Element, walk::NodeId};
 
 /// A list that is open.
@@ -13,7 +13,7 @@ pub(super) struct List {
     is_begun: bool,
 }
 
-impl Writer {
+impl MarkdownWriter {
     pub(super) fn open_list(&mut self, element: Element<'_>) {
         let node = element.node().id();
         let is_ordered = element.name() == "ol";

@@ -1,5 +1,5 @@
-//! Writer: walks the page and converts each element to Markdown. Knows the elements of HTML, not how blocks and lines
-//! are written.
+//! MarkdownWriter: walks the page and converts each element to Markdown. Knows the elements of HTML, not how blocks and
+//! lines are written.
 
 mod lists;
 
@@ -7,24 +7,24 @@ use std::collections::{HashMap, HashSet};
 
 use self::lists::List;
 use super::{
-    Kept, MAX_MARKDOWN, WrittenMarkdown,
+    KeptUrls, MAX_MARKDOWN, WrittenMarkdown,
     blocks::{Blocks, DESCRIPTION},
     elements::{inside, is_block, is_unseen},
     escape,
     inline::{Inline, SpanKind},
-    table::{Table, data_tables},
+    table::{MarkdownTable, data_tables},
 };
 use crate::extract::{
     address::Address,
     prefix::prefix,
     select::Element,
     text::HIDDEN,
-    walk::{NodeId, Step, Walk},
+    walk::{NodeId, TreeStep, Walk},
 };
 
-pub(super) struct Writer {
+pub(super) struct MarkdownWriter {
     pub(super) address: Address,
-    pub(super) kept: Kept,
+    pub(super) kept: KeptUrls,
     /// Elements that are not written.
     left_out: HashSet<NodeId>,
     pub(super) blocks: Blocks,
@@ -35,7 +35,7 @@ pub(super) struct Writer {
     last_list: Option<(List, usize)>,
     /// The data tables.
     data_tables: HashMap<NodeId, bool>,
-    table: Option<Table>,
+    table: Option<MarkdownTable>,
     in_table_head: bool,
     pub(super) in_cell: bool,
     pub(super) without_url: usize,
@@ -43,8 +43,8 @@ pub(super) struct Writer {
     is_cut: bool,
 }
 
-impl Writer {
-    pub fn new(address: Address, kept: Kept, left_out: HashSet<NodeId>) -> Self {
+impl MarkdownWriter {
+    pub fn new(address: Address, kept: KeptUrls, left_out: HashSet<NodeId>) -> Self {
         Self {
             address,
             kept,
@@ -72,7 +72,7 @@ impl Writer {
                 break;
             }
             match step {
-                Step::Open(node) => match (Element::of(node), node.value().as_text()) {
+                TreeStep::Open(node) => match (Element::of(node), node.value().as_text()) {
                     (Some(element), _) => {
                         if !self.open(element) {
                             walk.skip_content();
@@ -81,7 +81,7 @@ impl Writer {
                     (None, Some(text)) => self.inline.text(text),
                     (None, None) => {}
                 },
-                Step::Close(node) => {
+                TreeStep::Close(node) => {
                     if let Some(element) = Element::of(node) {
                         self.close(element);
                     }
@@ -193,7 +193,7 @@ impl Writer {
             "table" => {
                 self.boundary();
                 if self.data_tables.get(&node) == Some(&true)
-                    && let Some(text) = self.table.take().and_then(Table::write)
+                    && let Some(text) = self.table.take().and_then(MarkdownTable::write)
                 {
                     self.blocks.block(&text);
                 }
@@ -236,7 +236,7 @@ impl Writer {
     fn open_table(&mut self, node: NodeId) {
         self.boundary();
         if self.data_tables.get(&node) == Some(&true) && !self.in_cell {
-            self.table = Some(Table::default());
+            self.table = Some(MarkdownTable::default());
             self.in_table_head = false;
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn header(content: &mut dyn Read) -> io::Result<Option<Vec<String>>> 
 }
 
 /// Where records end.
-pub(super) struct Ends {
+pub(super) struct CsvEnds {
     /// The last one that has an end.
     pub whole: u64,
     /// One after it without an end, which has all its cells: its writer may end none.
@@ -28,7 +28,7 @@ pub(super) struct Ends {
 ///
 /// # Errors
 /// The file cannot be read, or is not CSV.
-pub(super) fn end_of_records(file: &mut File) -> io::Result<Ends> {
+pub(super) fn end_of_records(file: &mut File) -> io::Result<CsvEnds> {
     file.seek(SeekFrom::Start(0))?;
     let (mut records, mut record, mut last) = (reader(&*file), ::csv::ByteRecord::new(), 0);
     let (mut cells_of_first, mut cells_of_last) = (None, 0);
@@ -43,12 +43,12 @@ pub(super) fn end_of_records(file: &mut File) -> io::Result<Ends> {
     file.read_to_end(&mut bytes)?;
     let end = last + bytes.len() as u64;
     if bytes.is_empty() || bytes.ends_with(b"\n") && is_outside_quotes(bytes.clone()) {
-        return Ok(Ends { whole: end, without_end: None });
+        return Ok(CsvEnds { whole: end, without_end: None });
     }
     // A power failure leaves zeros.
     let has_all = cells_of_first == Some(cells_of_last) && !bytes.ends_with(b"\n") && !bytes.contains(&0);
     bytes.push(b'\n');
-    Ok(Ends { whole: last, without_end: (has_all && is_outside_quotes(bytes)).then_some(end) })
+    Ok(CsvEnds { whole: last, without_end: (has_all && is_outside_quotes(bytes)).then_some(end) })
 }
 
 /// Tells whether a record that has a line end has it outside quotes.

@@ -14,7 +14,7 @@ use super::{Name, Value};
 /// The item's own `Serialize` fails, a key is no text, or it is nested too deep.
 pub(super) fn value_of<I: Serialize + ?Sized>(item: &I) -> Result<(Value, Option<&'static str>), Unserializable> {
     let mut variant = None;
-    let value = item.serialize(Values { depth: 0, variant: Some(&mut variant) })?;
+    let value = item.serialize(ValueSerializer { depth: 0, variant: Some(&mut variant) })?;
     Ok((value, variant))
 }
 
@@ -36,14 +36,14 @@ impl ser::Error for Unserializable {
     }
 }
 
-struct Values<'v> {
+struct ValueSerializer<'v> {
     depth: usize,
     /// Where the variant of the item itself is noted.
     variant: Option<&'v mut Option<&'static str>>,
 }
 
-impl Values<'_> {
-    fn inner(&self) -> Result<Values<'static>, Unserializable> {
+impl ValueSerializer<'_> {
+    fn inner(&self) -> Result<ValueSerializer<'static>, Unserializable> {
         inner(self.depth)
     }
 
@@ -54,11 +54,11 @@ impl Values<'_> {
     }
 }
 
-fn inner(depth: usize) -> Result<Values<'static>, Unserializable> {
+fn inner(depth: usize) -> Result<ValueSerializer<'static>, Unserializable> {
     if depth >= MAX_DEPTH {
         return Err(Unserializable(format!("it is nested more than {MAX_DEPTH} deep")));
     }
-    Ok(Values { depth: depth + 1, variant: None })
+    Ok(ValueSerializer { depth: depth + 1, variant: None })
 }
 
 /// Elements of a list, as the content of a variant if there is one.
@@ -104,7 +104,7 @@ macro_rules! integers {
     )*};
 }
 
-impl ser::Serializer for Values<'_> {
+impl ser::Serializer for ValueSerializer<'_> {
     type Error = Unserializable;
     type Ok = Value;
     type SerializeMap = Fields;

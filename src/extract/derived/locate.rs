@@ -1,4 +1,4 @@
-//! Place: where a field is found: by CSS, by a JSON Pointer, or in the element itself. What a language of its own adds
+//! Locate: where a field is found: by CSS, by a JSON Pointer, or in the element itself. What a language of its own adds
 //! is in its own file.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use crate::extract::{
 
 /// Something found.
 #[derive(Clone, Debug)]
-pub enum Found<'a> {
+pub enum FoundValue<'a> {
     Element(Element<'a>),
     Text(String),
     Json(Cow<'a, Value>),
@@ -35,7 +35,7 @@ pub trait Locate {
     ///
     /// # Errors
     /// It is invalid, or cannot be searched for in this source.
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError>;
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError>;
 
     /// Returns why nothing was found.
     fn missing(&self, from: &Source<'_>) -> SelectorError;
@@ -57,11 +57,11 @@ impl Locate for Css {
         Css::check(self)
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
         let Some(root) = from.tree() else { return Ok(Vec::new()) };
         Ok(match most {
-            Most::One => root.find(self)?.map(Found::Element).into_iter().collect(),
-            Most::All => root.select(self)?.into_iter().map(Found::Element).collect(),
+            Most::One => root.find(self)?.map(FoundValue::Element).into_iter().collect(),
+            Most::All => root.select(self)?.into_iter().map(FoundValue::Element).collect(),
         })
     }
 
@@ -95,7 +95,7 @@ impl Locate for JsonPointer {
         Ok(())
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
         let value = match from.json() {
             Ok(json) => json.pointer(self.0),
             // What is not there has no values; what is required says why.
@@ -118,16 +118,18 @@ pub(in crate::extract) fn no_value(path: &str, from: &Source<'_>) -> SelectorErr
 }
 
 /// Returns a JSON value, or all of an array where all are wanted. `null` is nothing.
-pub(in crate::extract) fn found_in(value: Cow<'_, Value>, most: Most) -> Vec<Found<'_>> {
+pub(in crate::extract) fn found_in(value: Cow<'_, Value>, most: Most) -> Vec<FoundValue<'_>> {
     match (value, most) {
         (Cow::Borrowed(Value::Array(values)), Most::All) => {
-            values.iter().filter(|value| !value.is_null()).map(|value| Found::Json(Cow::Borrowed(value))).collect()
+            values.iter().filter(|value| !value.is_null()).map(|value| FoundValue::Json(Cow::Borrowed(value))).collect()
         }
-        (Cow::Owned(Value::Array(values)), Most::All) => {
-            values.into_iter().filter(|value| !value.is_null()).map(|value| Found::Json(Cow::Owned(value))).collect()
-        }
+        (Cow::Owned(Value::Array(values)), Most::All) => values
+            .into_iter()
+            .filter(|value| !value.is_null())
+            .map(|value| FoundValue::Json(Cow::Owned(value)))
+            .collect(),
         (value, _) if value.is_null() => Vec::new(),
-        (value, _) => vec![Found::Json(value)],
+        (value, _) => vec![FoundValue::Json(value)],
     }
 }
 
@@ -144,8 +146,8 @@ impl Locate for PageUrl {
         Ok(())
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, _: Most) -> Result<Vec<Found<'f>>, SelectorError> {
-        Ok(from.page_url().map(|url| Found::Text(url.to_string())).into_iter().collect())
+    fn find<'f>(&self, from: &'f Source<'_>, _: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
+        Ok(from.page_url().map(|url| FoundValue::Text(url.to_string())).into_iter().collect())
     }
 
     fn missing(&self, _: &Source<'_>) -> SelectorError {
@@ -166,9 +168,9 @@ impl Locate for Itself {
         Ok(())
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
         match from.tree() {
-            Some(element) if !from.is_value() => Ok(vec![Found::Element(element)]),
+            Some(element) if !from.is_value() => Ok(vec![FoundValue::Element(element)]),
             _ => Ok(found_in(Cow::Borrowed(from.json()?), most)),
         }
     }

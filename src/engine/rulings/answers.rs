@@ -1,17 +1,17 @@
-//! Robots: what robots files mean for the pages that wait for them, and for the spacing of their domain.
+//! Answers: what follows when a robots file was fetched, was found in the store, or is not to be had.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use humantime::format_duration;
 use url::Url;
 
-use super::{Granter, MAX_PARKED, Search, give_back};
+use super::{Rulings, give_back};
 use crate::{
     conduct::cooling::CoolingCause,
     domain::Domain,
     engine::{
-        budget::Spending,
-        robots_files::{FollowUp, Ruling, robots_file_of, ruling},
+        budget::{Budget, Spending},
+        robots_files::{FollowUp, robots_file_of, ruling},
         turn::{Turn, of_given_up},
     },
     events::event::{Event, Fate, RequestEnded},
@@ -25,66 +25,9 @@ use crate::{
     robots::{Robots, is_robots_file},
 };
 
-/// What the robots files make of a request that is searched for.
-pub(super) enum RobotsCheck {
-    /// It may be fetched.
-    Allowed(Leased),
-    /// It is parked, and the search ends so.
-    Over(Search),
-    /// It is parked, ended or given back; the search goes on.
-    Aside,
-}
-
-impl Granter {
-    /// Rules a request by the robots file of its origin. It is parked while that is not known.
-    pub(super) fn judge(
-        &mut self,
-        turn: &mut Turn<'_>,
-        domain: &Domain,
-        leased: Leased,
-        horizon: Instant,
-    ) -> RobotsCheck {
-        let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
-        let ruling = if obeys_robots { self.robots.rule(&leased.request.url, horizon) } else { Ruling::Allowed(None) };
-        match ruling {
-            ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
-                self.robots.park(domain, leased);
-                if let Ruling::Ask(file) = ruling
-                    && let Some(file) = self.look_for_robots(turn, file)
-                {
-                    return RobotsCheck::Over(Search::Found(self.robots.lease(file)));
-                }
-                if self.robots.parked(domain) >= MAX_PARKED {
-                    RobotsCheck::Over(Search::Nothing)
-                } else {
-                    RobotsCheck::Aside
-                }
-            }
-            ruling => Self::apply(turn, domain, leased, ruling).map_or(RobotsCheck::Aside, RobotsCheck::Allowed),
-        }
-    }
-
-    /// Applies a robots ruling to a page; returns the page if it may be fetched.
-    fn apply(turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
-        match ruling {
-            Ruling::Allowed(spacing) => {
-                turn.slow_down(domain, spacing);
-                return Some(leased);
-            }
-            Ruling::Disallowed => turn.end(domain, leased, Outcome::Disallowed),
-            Ruling::Unreachable(key, detail) => turn.end(domain, leased, Outcome::WithoutRequest { key, detail }),
-            Ruling::NotBefore(until) => {
-                turn.frontier.give_back(leased.id, Some(until), false);
-            }
-            Ruling::Ask(_) | Ruling::Asked => {
-                turn.frontier.give_back(leased.id, None, false);
-            }
-        }
-        None
-    }
-
+impl Rulings {
     /// Handles the end of a request for a robots file. Returns its domain.
-    pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
+    pub fn file_ended(&mut self, turn: &mut Turn<'_>, budget: &Budget, visit: Visit, time: SystemTime) -> Domain {
         let Visit {
             leased: Leased { request, attempt, .. }, outcome, content, receipt, cooled, counts, permit, ..
         } = visit;
@@ -106,7 +49,7 @@ impl Granter {
             turn.note_cooled(&domain, cooled);
         }
         let follow_ups = self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now);
-        self.follow(turn, follow_ups, time);
+        self.follow(turn, budget, follow_ups, time);
         // What the file asks for is in force: the next request may go.
         drop(permit);
         self.wake(&mut turn.frontier.files, turn.domains, &domain, turn.now);
@@ -114,7 +57,7 @@ impl Granter {
     }
 
     /// Collects the sitemaps that the robots file of a site names, if that file is known already.
-    pub fn look_at_robots(&mut self, site: &Url, now: Instant) {
+    pub fn look_at_file(&mut self, site: &Url, now: Instant) {
         if self.politeness.obeys_robots(&self.politeness.domain_key.domain(site))
             && let Some(robots) = self.robots.known(site, now)
         {
@@ -132,94 +75,102 @@ impl Granter {
     }
 
     /// Handles what the frontier's store has found.
-    pub fn robots_found(
+    pub fn file_found(
         &mut self,
         turn: &mut Turn<'_>,
+        budget: &Budget,
         ticket: Ticket,
         kept: Option<durable::StoredRobotsFile>,
         time: SystemTime,
     ) {
         let file = kept.and_then(|kept| Some((kept.body, age(kept.fetched_at_ms, time)?)));
         let follow_ups = self.robots.found(ticket, file, turn.now);
-        self.follow(turn, follow_ups, time);
+        self.follow(turn, budget, follow_ups, time);
     }
 
     /// Does what follows from a response or a stored file.
-    fn follow(&mut self, turn: &mut Turn<'_>, follow_ups: Vec<FollowUp>, time: SystemTime) {
+    fn follow(&mut self, turn: &mut Turn<'_>, budget: &Budget, follow_ups: Vec<FollowUp>, time: SystemTime) {
         for follow_up in follow_ups {
             match follow_up {
-                FollowUp::Ask(url) => self.ask(turn, url),
+                FollowUp::Ask(url) => self.ask(turn, budget, url),
                 FollowUp::Ruled { url, robots, text, parked } => {
                     if let (Some(text), Some(store)) = (text, turn.frontier.durable()) {
                         let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
                         store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
                     }
-                    self.ruled(turn, &url, &robots, parked);
+                    self.ruled(turn, budget, &url, &robots, parked);
                 }
             }
         }
     }
 
     /// Applies what is known of an origin's robots file to the pages that waited for it.
-    fn ruled(&mut self, turn: &mut Turn<'_>, url: &Url, robots: &Robots, parked: Vec<(Domain, Leased)>) {
+    fn ruled(
+        &mut self,
+        turn: &mut Turn<'_>,
+        budget: &Budget,
+        url: &Url,
+        robots: &Robots,
+        parked: Vec<(Domain, Leased)>,
+    ) {
         self.sitemaps.robots_known(url, robots);
         self.note_robots(turn, &self.politeness.domain_key.domain(url), robots);
         for (domain, leased) in parked {
-            self.unpark(turn, &domain, leased, robots);
+            self.unpark(turn, budget, &domain, leased, robots);
         }
     }
 
     /// Fails the robots files that wait to be requested from a given-up domain. Pages of other domains wait for one
     /// too, if their robots files redirect there.
-    pub(super) fn fail_robots_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, why: CoolingCause) {
+    pub fn fail_files(&mut self, turn: &mut Turn<'_>, budget: &Budget, domain: &Domain, why: CoolingCause) {
         while let Some(file) = turn.domains.pop_robots(domain) {
             let outcome = of_given_up(why);
             for follow_up in self.robots.answered(&file, &outcome, Extracted::Nothing, turn.accounts, turn.now) {
                 if let FollowUp::Ruled { url, robots, parked, .. } = follow_up {
-                    self.ruled(turn, &url, &robots, parked);
+                    self.ruled(turn, budget, &url, &robots, parked);
                 }
             }
         }
     }
 
     /// Handles the loss of a request for a robots file, whose fetcher panicked or died.
-    pub fn robots_lost(&mut self, turn: &mut Turn<'_>, leased: Leased, time: SystemTime) {
+    pub fn file_lost(&mut self, turn: &mut Turn<'_>, budget: &Budget, leased: Leased, time: SystemTime) {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
         turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
         let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
-        self.robots_ended(turn, Visit::without_request(leased, outcome), time);
+        self.file_ended(turn, budget, Visit::without_request(leased, outcome), time);
     }
 
     /// Answers the robots files that wait to be requested from a domain of another process.
-    pub(super) fn robots_elsewhere(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
+    pub fn files_elsewhere(&mut self, turn: &mut Turn<'_>, budget: &Budget, domain: &Domain) {
         while let Some(file) = turn.domains.pop_robots(domain) {
-            self.not_asked(turn, &file);
+            self.not_asked(turn, budget, &file);
         }
     }
 
     /// Lets a robots file of a domain of another process count as one that could not be had, so that it is asked for
     /// again later.
-    fn not_asked(&mut self, turn: &mut Turn<'_>, file: &Url) {
+    fn not_asked(&mut self, turn: &mut Turn<'_>, budget: &Budget, file: &Url) {
         let outcome =
             Outcome::WithoutRequest { key: "elsewhere", detail: "another machine asks its domain".to_owned() };
         for follow_up in self.robots.answered(file, &outcome, Extracted::Nothing, turn.accounts, turn.now) {
             if let FollowUp::Ruled { url, robots, parked, .. } = follow_up {
-                self.ruled(turn, &url, &robots, parked);
+                self.ruled(turn, budget, &url, &robots, parked);
             }
         }
     }
 
     /// Requests a robots file. A redirect to another domain is paced as that domain's request. Of a domain of another
     /// process the store may have the file; otherwise it is not to be had now.
-    fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
+    fn ask(&mut self, turn: &mut Turn<'_>, budget: &Budget, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
         if !turn.frontier.holds(&domain) {
             if self.robots.begin_elsewhere(&url) && is_robots_file(&url) {
                 if let Some(url) = self.look_for_robots(turn, url) {
-                    self.not_asked(turn, &url);
+                    self.not_asked(turn, budget, &url);
                 }
             } else {
-                self.not_asked(turn, &url);
+                self.not_asked(turn, budget, &url);
             }
             return;
         }
@@ -229,15 +180,15 @@ impl Granter {
 
     /// Applies the answer that a page waited for at once. The cache may be too small for the file, and a later look-up
     /// would request it again.
-    fn unpark(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, robots: &Robots) {
+    fn unpark(&mut self, turn: &mut Turn<'_>, budget: &Budget, domain: &Domain, leased: Leased, robots: &Robots) {
         let is_file = leased.request.kind() == Kind::File;
-        if turn.given_up(domain).is_some() || !is_file && self.budget.of(domain) == Spending::Used {
+        if turn.given_up(domain).is_some() || !is_file && budget.of(domain) == Spending::Used {
             give_back(turn.frontier, std::iter::once(leased));
         } else {
             let ruling = ruling(robots, &leased.request.url);
             match Self::apply(turn, domain, leased, ruling) {
                 Some(leased) if is_file => turn.frontier.files.allowed(leased.id),
-                Some(leased) => self.ruled.push(domain, leased),
+                Some(leased) => self.allowed.push(domain, leased),
                 None => {}
             }
         }

@@ -1,10 +1,10 @@
-//! Place: the field of a struct that an expression finds.
+//! XPath: finds the field of a struct by an XPath expression.
 
 use super::compile;
 use crate::extract::{
     derived::{
-        Found, Locate, Source,
-        place::{Most, no_match},
+        FoundValue, Locate, Source,
+        locate::{Most, no_match},
     },
     selector_error::SelectorError,
 };
@@ -14,7 +14,7 @@ use crate::extract::{
 pub struct XPath(&'static str);
 
 impl XPath {
-    /// Creates the place of this expression.
+    /// Creates the locator of this expression.
     pub const fn new(expression: &'static str) -> Self {
         Self(expression)
     }
@@ -29,7 +29,7 @@ impl Locate for XPath {
         compile(self.0).map(drop)
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
         let Some(root) = from.tree() else { return Ok(Vec::new()) };
         let mut found = root.xpath(self.0)?.into_found();
         if most == Most::One {

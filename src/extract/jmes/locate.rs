@@ -1,12 +1,12 @@
-//! Place: the field of a struct that a query finds.
+//! Jmes: finds the field of a struct by a JMESPath query.
 
 use std::borrow::Cow;
 
 use super::{compile, jmes};
 use crate::extract::{
     derived::{
-        Found, Locate, Source,
-        place::{Most, found_in, no_value},
+        FoundValue, Locate, Source,
+        locate::{Most, found_in, no_value},
     },
     selector_error::SelectorError,
 };
@@ -16,7 +16,7 @@ use crate::extract::{
 pub struct Jmes(&'static str);
 
 impl Jmes {
-    /// Creates the place of this query.
+    /// Creates the locator of this query.
     pub const fn new(query: &'static str) -> Self {
         Self(query)
     }
@@ -31,7 +31,7 @@ impl Locate for Jmes {
         compile(self.0).map(drop)
     }
 
-    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<FoundValue<'f>>, SelectorError> {
         match from.json() {
             Ok(json) => Ok(found_in(Cow::Owned(jmes(json, self.0)?), most)),
             // What is not there has no values; what is required says why.

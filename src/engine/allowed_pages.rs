@@ -1,5 +1,6 @@
-//! Ruled: pages whose robots file has arrived and allows them. They are fetched before anything not requested yet;
-//! otherwise a crawl of many domains would request all robots files first, and hold a page of every domain until then.
+//! AllowedPages: pages whose robots file has arrived and allows them. They are fetched before anything that is not
+//! requested yet; otherwise a crawl of many domains would request all robots files first, and hold a page of every
+//! domain until then.
 
 use std::{
     cmp::Reverse,
@@ -13,19 +14,19 @@ use crate::{domain::Domain, frontier::Leased, request::Request};
 
 /// The pages, by domain. They stay on lease; each domain has at most as many as may wait for robots files.
 #[derive(Default)]
-pub struct Ruled {
-    domains: HashMap<Domain, Waiting>,
+pub struct AllowedPages {
+    domains: HashMap<Domain, DomainPages>,
     /// When each domain is due; a place that differs from the one in its `Waiting` is stale.
     due: BinaryHeap<Reverse<(Instant, Domain)>>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct DomainPages {
     pages: VecDeque<Leased>,
     due: Option<Instant>,
 }
 
-impl Ruled {
+impl AllowedPages {
     /// Adds a page that may be fetched.
     pub fn push(&mut self, domain: &Domain, leased: Leased) {
         self.domains.entry_ref(domain).or_default().pages.push_back(leased);
@@ -110,20 +111,20 @@ mod tests {
 
     #[test]
     fn a_domain_comes_up_while_it_has_pages_at_the_earliest_of_its_instants() {
-        let (mut ruled, now) = (Ruled::default(), Instant::now());
+        let (mut allowed, now) = (AllowedPages::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
         let [a, b] = ["a.org", "b.org"].map(Domain::new);
-        assert!(!ruled.schedule(&a, now));
+        assert!(!allowed.schedule(&a, now));
         for (id, domain) in [(1, &a), (2, &a), (3, &b)] {
             let request = Arc::new(Request::parse("http://a.org/").unwrap());
-            ruled.push(domain, Leased { id: LeaseId(id), request, attempt: 1 });
+            allowed.push(domain, Leased { id: LeaseId(id), request, attempt: 1 });
         }
-        assert!(ruled.schedule(&a, at(3)) && ruled.schedule(&a, at(1)) && ruled.schedule(&a, at(2)));
-        assert!(ruled.schedule(&b, at(2)));
-        assert_eq!((ruled.pop_due(now), ruled.next_due()), (None, Some(at(1))));
-        assert_eq!(ruled.pop_due(at(1)), Some(a.clone()));
-        assert_eq!([&a, &a, &a].map(|domain| ruled.pop(domain).map(|leased| leased.id.0)), [Some(1), Some(2), None]);
-        assert_eq!((ruled.pop_due(at(9)), ruled.pop_due(at(9))), (Some(b.clone()), None), "without stale places");
-        assert_eq!((ruled.has(&a), ruled.take(&b).count(), ruled.has(&b)), (false, 1, false));
+        assert!(allowed.schedule(&a, at(3)) && allowed.schedule(&a, at(1)) && allowed.schedule(&a, at(2)));
+        assert!(allowed.schedule(&b, at(2)));
+        assert_eq!((allowed.pop_due(now), allowed.next_due()), (None, Some(at(1))));
+        assert_eq!(allowed.pop_due(at(1)), Some(a.clone()));
+        assert_eq!([&a, &a, &a].map(|domain| allowed.pop(domain).map(|leased| leased.id.0)), [Some(1), Some(2), None]);
+        assert_eq!((allowed.pop_due(at(9)), allowed.pop_due(at(9))), (Some(b.clone()), None), "without stale places");
+        assert_eq!((allowed.has(&a), allowed.take(&b).count(), allowed.has(&b)), (false, 1, false));
     }
 }

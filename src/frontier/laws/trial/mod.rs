@@ -1,55 +1,32 @@
 //! Trial: runs a list of operations on a frontier and its model. Knows no implementation.
 
+mod stored;
+
 use std::{
     collections::BTreeSet,
-    fmt::{self, Debug},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use super::{
     Subject,
+    broken::{Broken, LawResult, holds, same},
     model::{Model, Offer},
     operations::{DOMAINS, Operation},
 };
 use crate::{
-    clock,
     domain::Domain,
     frontier::{
         Frontier, LeaseId, Leased, Left, Next, Offered,
-        durable::{Checkpoint, Listener, StoreNews, Ticket},
-        shared::Arrived,
+        durable::{Listener, StoreNews},
     },
     recrawl::Recrawl,
     request::Request,
 };
 
-/// Says which law is broken, and how.
-#[derive(Debug)]
-pub(super) struct Broken(String);
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a law of the frontier is broken: {}", self.0)
-    }
-}
-
-type Result<T> = std::result::Result<T, Broken>;
-
-fn same<T: PartialEq + Debug>(law: &str, found: &T, expected: &T) -> Result<()> {
-    if found == expected { Ok(()) } else { Err(Broken(format!("{law}: {found:?}, and not {expected:?}"))) }
-}
-
-fn holds(law: &str, holds: bool) -> Result<()> {
-    if holds { Ok(()) } else { Err(Broken(law.to_owned())) }
-}
-
 /// The most uncommitted requests. The smallest windowed frontier under test has generations of eight fingerprints, and
 /// a crawl commits long before a generation is full, so uncommitted ones are still in memory.
 const MAX_UNCOMMITTED: usize = 7;
-
-/// The longest that a store may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Trial<'a, S: Subject> {
     subject: &'a mut S,
@@ -103,7 +80,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         trial
     }
 
-    pub fn run(mut self, operations: &[Operation]) -> Result<()> {
+    pub fn run(mut self, operations: &[Operation]) -> LawResult<()> {
         for operation in operations {
             self.apply(operation)?;
             self.check_counts()?;
@@ -118,11 +95,11 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn frontier(&mut self) -> Result<&mut S::Frontier> {
+    fn frontier(&mut self) -> LawResult<&mut S::Frontier> {
         self.frontier.as_mut().ok_or_else(|| Broken("the frontier did not come back".to_owned()))
     }
 
-    fn apply(&mut self, operation: &Operation) -> Result<()> {
+    fn apply(&mut self, operation: &Operation) -> LawResult<()> {
         match *operation {
             Operation::Offer { domain, page, rank, dont_filter } => self.offer(domain, page, rank, dont_filter),
             Operation::Lease { domain } => self.lease(domain).map(drop),
@@ -146,7 +123,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn offer(&mut self, domain: u8, page: u8, rank: i32, dont_filter: bool) -> Result<()> {
+    fn offer(&mut self, domain: u8, page: u8, rank: i32, dont_filter: bool) -> LawResult<()> {
         if self.uncommitted >= MAX_UNCOMMITTED {
             self.commit()?;
         }
@@ -186,7 +163,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     /// Leases the next request, which must match the model's.
-    fn lease(&mut self, domain: u8) -> Result<Option<(u32, Leased)>> {
+    fn lease(&mut self, domain: u8) -> LawResult<Option<(u32, Leased)>> {
         let now = self.now;
         let (ready_at, next) = loop {
             let ready_at = self.frontier()?.ready_at(&domain_of(domain), now);
@@ -228,14 +205,14 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn settle(&mut self, name: u32, id: LeaseId) -> Result<()> {
+    fn settle(&mut self, name: u32, id: LeaseId) -> LawResult<()> {
         holds("a loan can be settled", self.frontier()?.settle(id))?;
         holds("a loan ends once", !self.frontier()?.settle(id))?;
         self.model.entries.remove(&name);
         Ok(())
     }
 
-    fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> Result<()> {
+    fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> LawResult<()> {
         // Half a second off the time steps, so that a millisecond more or less does not matter.
         let until = delay.map(|seconds| self.now + Duration::from_millis(u64::from(seconds) * 1_000 + 500));
         let domain = self.frontier()?.give_back(id, until, attempted);
@@ -245,7 +222,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         same("a loan goes back to its domain", &domain, &Some(domain_of(entry.domain)))
     }
 
-    fn drain(&mut self, domain: u8, max: usize, steps: usize) -> Result<()> {
+    fn drain(&mut self, domain: u8, max: usize, steps: usize) -> LawResult<()> {
         for _ in 0..steps {
             let drained = self.frontier()?.drain(&domain_of(domain), max);
             holds("no more is drained than was asked for", drained.requests.len() <= max)?;
@@ -272,147 +249,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         self.model.leased().nth(which).map(|(name, id)| (*name, id))
     }
 
-    fn commit(&mut self) -> Result<()> {
-        let number = self.commits.len() as u64;
-        if let Some(durable) = self.frontier()?.durable() {
-            durable.commit(Checkpoint { elapsed: Duration::from_secs(number), ..Checkpoint::default() }, clock::now());
-        }
-        self.commits.push(self.model.clone());
-        self.uncommitted = 0;
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        let Some(durable) = self.frontier()?.durable() else { return Ok(()) };
-        let ticket = durable.acknowledge();
-        self.commit()?;
-        self.await_stored(ticket)?;
-        self.safe = self.commits.len() - 1;
-        Ok(())
-    }
-
-    fn kill(&mut self) -> Result<()> {
-        let Some(frontier) = self.frontier.take() else { return Ok(()) };
-        let (frontier, resumed) = match self.subject.kill(frontier, self.now) {
-            Err(frontier) => {
-                self.frontier = Some(frontier);
-                return Ok(());
-            }
-            Ok(reopened) => reopened,
-        };
-        while self.rung.try_recv().is_ok() {}
-        self.frontier = Some(frontier);
-        self.listen();
-        // The time, since machines that share a frontier add up everything else.
-        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.elapsed.as_secs());
-        let commit = usize::try_from(commit).unwrap_or(usize::MAX);
-        holds("what was acknowledged is not lost", commit >= self.safe)?;
-        self.commits.truncate(commit.saturating_add(1));
-        self.safe = commit;
-        let Some(model) = self.commits.last() else { return Ok(()) };
-        self.model = model.clone();
-        self.model.end_loans(None);
-        self.uncommitted = 0;
-        self.take_arrived()
-    }
-
-    fn hand_over(&mut self, domain: u8, to_us: bool) -> Result<()> {
-        if self.model.held.contains(&domain) == to_us || self.frontier()?.durable().is_none() {
-            return Ok(());
-        }
-        // What was done before is stored, so that no kill undoes it together with this.
-        self.sync()?;
-        let (now, ours) = (self.now, domain_of(domain));
-        let Some(frontier) = self.frontier.as_mut() else { return Ok(()) };
-        if !self.subject.hand_over(frontier, &ours, to_us, now) {
-            return Ok(());
-        }
-        if to_us {
-            while !self.frontier()?.holds(&ours) {
-                self.await_news()?;
-            }
-            self.model.held.insert(domain);
-            self.commit()?;
-            self.safe = self.commits.len() - 1;
-            self.take_arrived()
-        } else {
-            let lost: Vec<LeaseId> =
-                self.model.entries.values().filter(|entry| entry.domain == domain).filter_map(|e| e.lease).collect();
-            self.model.end_loans(Some(domain));
-            self.model.held.remove(&domain);
-            self.commit()?;
-            self.news_until(|news| matches!(news, StoreNews::Lost(_)))?;
-            self.safe = self.commits.len() - 1;
-            for id in lost {
-                let law = "the loans of a lost domain have ended";
-                holds(law, !self.frontier()?.settle(id) && self.frontier()?.give_back(id, None, true).is_none())?;
-            }
-            same("a frontier knows its domains", &self.frontier()?.holds(&ours), &false)
-        }
-    }
-
-    /// Admits what was sent to domains that are ours now, as a crawl does; a simple frontier has done so itself.
-    fn take_arrived(&mut self) -> Result<()> {
-        let arrived = match self.frontier()?.durable().and_then(|durable| durable.shared()) {
-            Some(shared) => shared.arrived(),
-            None => Vec::new(),
-        };
-        for Arrived { id, request, fingerprint } in arrived {
-            let sent = self.model.sent.iter().position(|offer| offer.name == request.depth);
-            let Some(sent) = sent else { return Err(Broken("what arrives was sent, and arrives once".to_owned())) };
-            let offer = self.model.sent.remove(sent);
-            if self.uncommitted >= MAX_UNCOMMITTED {
-                self.commit()?;
-            }
-            self.uncommitted += 1;
-            let fingerprint = fingerprint.unwrap_or_else(|| request.fingerprint());
-            if let Some(ticket) = self.frontier()?.look_up(&mut std::iter::once(fingerprint)) {
-                self.news_until(|news| matches!(news, StoreNews::Answered(answered) if *answered == ticket))?;
-            }
-            let (now, recrawl) = (self.now, self.recrawl.clone());
-            let offered = self.frontier()?.offer(&domain_of(offer.domain), fingerprint, request, now);
-            let is_new = self.model.offer(offer, &recrawl, now);
-            same("what arrives is taken in unless it was seen", &(offered == Offered::Queued), &is_new)?;
-            if let Some(shared) = self.frontier()?.durable().and_then(|durable| durable.shared()) {
-                shared.settled(&[id]);
-            }
-        }
-        let held = self.model.held.clone();
-        let (here, others) = self.model.sent.drain(..).partition(|offer| held.contains(&offer.domain));
-        self.model.sent = others;
-        let here: Vec<Offer> = here;
-        let is_simple = self.frontier()?.durable().is_none_or(|durable| durable.shared().is_none());
-        for offer in here {
-            let is_new = self.model.offer(offer, &self.recrawl, self.now);
-            holds("what was sent arrives", is_simple || !is_new)?;
-        }
-        Ok(())
-    }
-
-    fn await_stored(&mut self, ticket: Ticket) -> Result<()> {
-        self.news_until(|news| matches!(news, StoreNews::Stored(stored) if *stored == ticket))
-    }
-
-    fn await_news(&mut self) -> Result<()> {
-        self.news_until(|_| true)
-    }
-
-    fn news_until(&mut self, is_it: impl Fn(&StoreNews) -> bool) -> Result<()> {
-        loop {
-            // Delays differ by whole seconds, and news do not depend on them.
-            match self.frontier()?.durable().and_then(|durable| durable.news(clock::now())) {
-                Some(StoreNews::Failed(why)) => return Err(Broken(format!("the store failed: {why}"))),
-                Some(news) if is_it(&news) => return Ok(()),
-                Some(_) => {}
-                None => {
-                    let rung = self.rung.recv_timeout(ANSWER_TIMEOUT);
-                    rung.map_err(|_| Broken(format!("the store answers within {ANSWER_TIMEOUT:?}")))?;
-                }
-            }
-        }
-    }
-
-    fn check_counts(&mut self) -> Result<()> {
+    fn check_counts(&mut self) -> LawResult<()> {
         let leased = self.model.leased().count() as u64;
         let of = |domain| self.model.waiting(domain).count() as u64;
         let waiting: Vec<(Domain, u64)> = (0..DOMAINS).map(|domain| (domain_of(domain), of(domain))).collect();
@@ -429,7 +266,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     /// Every admitted request is leased in time; nothing else is.
-    fn end(mut self) -> Result<()> {
+    fn end(mut self) -> LawResult<()> {
         for domain in 0..DOMAINS {
             self.hand_over(domain, true)?;
         }
