@@ -90,7 +90,7 @@ impl Handler<Fetched> for Scheduler {
         self.note(context, |scheduler, now| {
             // The calendar time is read for each: handling the one before took time.
             for visit in fetched.visits {
-                scheduler.crawl.ended(visit, now, clock::wall());
+                scheduler.crawl.ended(*visit, now, clock::wall());
             }
             for notified in fetched.notified {
                 scheduler.crawl.notified(notified, now, clock::wall());
