@@ -37,7 +37,7 @@ impl Handler<Notice> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, notice: Notice, context: &mut Context<Self>) {
-        self.act(context, |scheduler, now| match notice {
+        self.note(context, |scheduler, now| match notice {
             Notice::Released(domain) => scheduler.crawl.released(&domain, now),
             Notice::LeaseDropped(leased) => scheduler.crawl.lease_dropped(leased, now, clock::wall()),
             Notice::HasRoom => scheduler.crawl.has_room(),
@@ -87,10 +87,10 @@ impl Handler<Fetched> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, fetched: Fetched, context: &mut Context<Self>) {
-        self.act(context, |scheduler, now| {
+        self.note(context, |scheduler, now| {
             // The calendar time is read for each: handling the one before took time.
             for visit in fetched.visits {
-                scheduler.crawl.ended(visit, now, clock::wall());
+                scheduler.crawl.ended(*visit, now, clock::wall());
             }
             for notified in fetched.notified {
                 scheduler.crawl.notified(notified, now, clock::wall());

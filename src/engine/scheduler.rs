@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, MailboxError, Message, Recipient, SpawnHandle,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, Recipient, SpawnHandle,
     WrapFuture, fut,
 };
 use tokio::{sync::watch, time::sleep};
@@ -37,6 +37,10 @@ pub struct Scheduler {
     pub(super) stay_open: bool,
     max_time: Option<Duration>,
     tick: Option<(Instant, SpawnHandle)>,
+    /// How many events were handled since the last turn.
+    events: u32,
+    /// Whether a [`TakeTurn`] is on its way.
+    turn_comes: bool,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
@@ -94,6 +98,9 @@ impl Message for LogLines {
 /// The shortest tick: the timers' resolution.
 const MIN_TICK: Duration = Duration::from_millis(1);
 
+/// How many events are handled before a turn, however many more have come: fetchers wait for their grants meanwhile.
+const MAX_EVENTS: u32 = 64;
+
 /// Safety net: when a fetcher dies, its leases return before its slots are freed, and no message follows.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -117,6 +124,8 @@ impl Scheduler {
             stay_open: parts.stay_open,
             max_time: parts.max_time,
             tick: None,
+            events: 0,
+            turn_comes: false,
             log: parts.log,
             log_is_busy: false,
             log_failure: None,
@@ -135,22 +144,39 @@ impl Scheduler {
         self.act(context, |_, _| {});
     }
 
-    /// Handles an event, and does what it has made possible. If code of a user's own panics, the crawl fails, with the
-    /// numbers of the turn before.
+    /// Handles an event, and does what it has made possible.
     pub(super) fn act(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
-        let work = |scheduler: &mut Self, context: &mut Context<Self>| {
+        self.guarded(context, |scheduler, context| {
             handle(scheduler, clock::now());
+            scheduler.events = 0;
             scheduler.take_turn(context);
             if scheduler.ended.is_none() {
                 let progress = scheduler.crawl.known();
                 scheduler.ending.know(progress);
             }
-        };
-        if self.panicked.is_none() {
-            let worked = catch_unwind(AssertUnwindSafe(|| work(self, context)));
-            if let Err(panic) = worked {
-                self.fail(message_of(&*panic), context);
-            }
+        });
+    }
+
+    /// Handles an event of a kind of which many come together. One turn does what they have made possible, when all
+    /// that have come are handled: a turn costs more than the event, and sends the fetchers a message of its own.
+    pub(super) fn note(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
+        self.events += 1;
+        if self.events >= MAX_EVENTS {
+            return self.act(context, handle);
+        }
+        if !self.turn_comes {
+            self.turn_comes = true;
+            context.notify(TakeTurn);
+        }
+        self.guarded(context, |scheduler, _| handle(scheduler, clock::now()));
+    }
+
+    /// Does some work. If code of a user's own panics, the crawl fails, with the numbers of the turn before.
+    fn guarded(&mut self, context: &mut Context<Self>, work: impl FnOnce(&mut Self, &mut Context<Self>)) {
+        if self.panicked.is_none()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self, context)))
+        {
+            self.fail(message_of(&*panic), context);
         }
     }
 
@@ -406,6 +432,24 @@ async fn unless_hurried<T>(
         biased;
         done = work => Some(done),
         () = is_late => None,
+    }
+}
+
+/// The scheduler's message to itself, behind the events that have come.
+struct TakeTurn;
+
+impl Message for TakeTurn {
+    type Result = ();
+}
+
+impl Handler<TakeTurn> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeTurn, context: &mut Context<Self>) {
+        self.turn_comes = false;
+        if self.events > 0 {
+            self.turn(context);
+        }
     }
 }
 

@@ -36,6 +36,12 @@ pub struct Ready<I> {
 }
 
 impl<I: Send + Sync + 'static> Ready<I> {
+    /// No items.
+    pub fn none() -> Self {
+        let (passed, waiting, left_out) = Default::default();
+        Self { items: Stepped { passed, waiting, left_out }, files: WantedFiles::default() }
+    }
+
     /// Takes items through the steps, and collects the files of those that pass. Both run user code.
     ///
     /// # Errors
@@ -95,7 +101,7 @@ async fn deliver_all<S: Spider>(
             items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() }).collect();
         let deliveries = scraped.iter().zip(claims).map(|(scraped, claims)| take(scraped, claims, &context.pipelines));
         if !scraped.is_empty() && !context.pipelines.is_empty() {
-            context.turn_end.come().await;
+            context.turn_end.deliver.come().await;
         }
         // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are
         // written.
@@ -109,7 +115,8 @@ async fn deliver_all<S: Spider>(
         if waiting.is_empty() {
             break;
         }
-        ready = wait(waiting, context).await?;
+        // Seldom, so that it takes no room in each page.
+        ready = Box::pin(wait(waiting, context)).await?;
     }
     if let Some(id) = submission {
         context.submissions.keep(id, url, whole);
@@ -174,8 +181,10 @@ async fn take<I: Send + Sync + 'static>(
     claims: Claims,
     pipelines: &[Supervisor<I>],
 ) -> Result<Vec<Taken>, PipelineError> {
-    let taken = join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await;
-    let taken = all(taken)?;
+    let taken = match pipelines {
+        [only] => vec![take_one(scraped.clone(), only).await?],
+        pipelines => all(join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await)?,
+    };
     claims.keep()?;
     Ok(taken)
 }

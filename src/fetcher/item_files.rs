@@ -55,6 +55,7 @@ impl FilesContext {
 }
 
 /// The files that the items of a page want, in the order of the items and of their fields, and then those of the page.
+#[derive(Default)]
 pub struct WantedFiles {
     files: Vec<File>,
     /// How many of them are of items.
@@ -81,14 +82,24 @@ impl WantedFiles {
 /// # Errors
 /// The page ends with this outcome: it goes back if the crawl stops, and fails where files cannot be downloaded at all.
 pub async fn attach<S: Spider>(
+    items: Vec<S::Item>,
+    wanted: WantedFiles,
+    page: &Request,
+    context: &VisitContext<S>,
+) -> Result<(Vec<S::Item>, Vec<Count>), Outcome> {
+    if wanted.files.is_empty() {
+        return Ok((items, Vec::new()));
+    }
+    // In a place of its own: each page in flight has room for what it awaits itself.
+    Box::pin(attach_some(items, wanted, page, context)).await
+}
+
+async fn attach_some<S: Spider>(
     mut items: Vec<S::Item>,
     WantedFiles { files, of_items }: WantedFiles,
     page: &Request,
     context: &VisitContext<S>,
 ) -> Result<(Vec<S::Item>, Vec<Count>), Outcome> {
-    if files.is_empty() {
-        return Ok((items, Vec::new()));
-    }
     let Some(store) = &context.files.store else {
         return Err(Outcome::Parse(
             "it asks for files, and there is no folder for them: add .files(\"folder\")".into(),

@@ -82,7 +82,8 @@ impl Message for Granted {
 #[derive(Default)]
 pub struct Fetched {
     /// The ended requests, of every kind.
-    pub visits: Vec<Visit>,
+    #[allow(clippy::vec_box, reason = "each comes in its box, and is not copied into a list that grows")]
+    pub visits: Vec<Box<Visit>>,
     /// The failures of which the spider was notified.
     pub notified: Vec<Notified>,
     /// Whether a request panicked. Its guards have returned its permit and its lease already. The scheduler must still
@@ -210,7 +211,7 @@ async fn run<S: Spider>(assignment: Assignment, context: Rc<VisitContext<S>>) ->
             visit.map(|visit| Done::Visit(Box::new(visit)))
         }
         Assignment::Notify(lease, outcome) => {
-            let notified = AssertUnwindSafe(visit::notify(lease, outcome, &context)).catch_unwind().await;
+            let notified = AssertUnwindSafe(Box::pin(visit::notify(lease, outcome, &context))).catch_unwind().await;
             notified.map(|notified| Done::Notified(Box::new(notified)))
         }
     };
@@ -223,7 +224,7 @@ async fn run<S: Spider>(assignment: Assignment, context: Rc<VisitContext<S>>) ->
 impl Fetched {
     fn take(&mut self, done: Option<Done>) {
         match done {
-            Some(Done::Visit(visit)) => self.visits.push(*visit),
+            Some(Done::Visit(visit)) => self.visits.push(visit),
             Some(Done::Notified(notified)) => self.notified.push(*notified),
             None => self.panicked = true,
         }

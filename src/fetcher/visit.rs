@@ -100,7 +100,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
             let _being_read = session.as_ref().map(Session::being_read);
             let elapsed = receipt.elapsed;
             let answer = TimedResponse { response, elapsed, cookies_changed, session: session.clone(), sent_to };
-            read(answer, cooled, file, request, context).await
+            read(Box::new(answer), cooled, file, request, context).await
         }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
         Err(NoResponse::SessionRests(wait)) => {
@@ -122,7 +122,9 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
         let is_redirect = matches!(reading.outcome, Outcome::Redirect { .. });
         is_redirect || is_given_up() || !may_repeat_again(context, &reading, attempt, may_repeat)
     };
-    let reading = if is_notified { readers::failure::notify(reading, request, context).await } else { reading };
+    // Boxed, so that it takes no room in each page in flight.
+    let reading =
+        if is_notified { Box::pin(readers::failure::notify(reading, request, context)).await } else { reading };
     let Reading { outcome, content, counts: read, stop } = reading;
     counts.extend(read);
     let (leased, is_without_request) = (lease.settle(), false);
@@ -149,7 +151,7 @@ pub async fn notify<S: Spider>(lease: Lease, outcome: Outcome, context: &VisitCo
 
 /// Interprets a response. Redirects and refusals mean the same for requests of every kind.
 async fn read<S: Spider>(
-    answer: TimedResponse,
+    answer: Box<TimedResponse>,
     cooled: Option<Cooled>,
     file: Option<Receiving>,
     request: &Arc<Request>,

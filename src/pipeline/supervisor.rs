@@ -138,7 +138,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         let (number, running) = self.current();
         let reply = match self.send(number, &running, scraped.clone(), false).await {
             Ok(reply) => reply,
-            Err(NoAnswer::Closed | NoAnswer::Silent) => self.deliver_alone(number, scraped).await,
+            // Boxed, so that it takes no room in each item on its way.
+            Err(NoAnswer::Closed | NoAnswer::Silent) => Box::pin(self.deliver_alone(number, scraped)).await,
         };
         if let Err(broken) = &reply
             && broken.stops_the_crawl()

@@ -165,6 +165,11 @@ impl Response {
         &self.headers
     }
 
+    /// Returns the headers alone.
+    pub(crate) fn into_headers(self) -> HeaderMap {
+        self.headers
+    }
+
     /// Returns a header's value; `None` if it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

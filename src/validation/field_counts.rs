@@ -1,7 +1,10 @@
 //! FieldCounts: in how many items each field is, for crawls that ask nothing of their items. Makes no values of them,
 //! so it costs a small part of what writing them does.
 
-use std::fmt::{self, Error};
+use std::{
+    borrow::Cow,
+    fmt::{self, Error},
+};
 
 use serde::{
     Serialize,
@@ -102,7 +105,7 @@ impl<'f> Serializer for Filled<'f> {
         variant: &'static str,
         value: &T,
     ) -> Result<bool, Error> {
-        FieldParts::of(self.0).add(variant, value).map(|()| true)
+        FieldParts::of(self.0).add(variant.into(), value).map(|()| true)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<FieldParts<'f>, Error> {
@@ -168,17 +171,17 @@ impl<'f> FieldParts<'f> {
     }
 
     /// Adds a field of something, which is filled then, whatever is in the field.
-    fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Error> {
+    fn add<T: Serialize + ?Sized>(&mut self, name: Cow<'static, str>, value: &T) -> Result<(), Error> {
         self.is_filled = true;
         if let (Some(findings), None) = (&mut self.findings, self.variant) {
-            findings.field(name, value.serialize(Filled(None))?);
+            findings.field_of(name, value.serialize(Filled(None))?);
         }
         Ok(())
     }
 
     fn ended(self) -> bool {
         if let (Some(variant), Some(findings)) = (self.variant, self.findings) {
-            findings.field(variant, self.is_filled);
+            findings.field_of(variant.into(), self.is_filled);
         }
         self.is_filled || self.variant.is_some()
     }
@@ -208,7 +211,7 @@ macro_rules! fields {
             type Error = Error;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-                self.add(name, value)
+                self.add(name.into(), value)
             }
 
             fn end(self) -> Result<bool, Error> {
@@ -246,7 +249,7 @@ impl SerializeMap for FieldParts<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let key = std::mem::take(&mut self.key);
-        self.add(&key, value)
+        self.add(key.into(), value)
     }
 
     fn end(self) -> Result<bool, Error> {

@@ -8,6 +8,7 @@ mod share;
 mod tally;
 
 use std::{
+    borrow::Cow,
     fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -114,7 +115,7 @@ where
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    fields: Vec<(String, bool)>,
+    fields: Vec<(Cow<'static, str>, bool)>,
     invalid: Vec<Finding>,
 }
 
@@ -129,7 +130,12 @@ struct Finding {
 impl Findings {
     /// Enters whether the item has a field, for the field's coverage.
     pub fn field(&mut self, name: &str, is_present: bool) {
-        self.fields.push((name.to_owned(), is_present));
+        self.field_of(name.to_owned().into(), is_present);
+    }
+
+    /// As [`Findings::field`], without a copy of the name.
+    pub(crate) fn field_of(&mut self, name: Cow<'static, str>, is_present: bool) {
+        self.fields.push((name, is_present));
     }
 
     /// Makes the item invalid. `field` is empty if it is about the whole item; `why` is counted by its text, so it

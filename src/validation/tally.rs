@@ -1,6 +1,6 @@
 //! FieldTally: counts what was found in items, within bounds. Knows no rules.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     FieldCoverage, Finding, Findings, InvalidItems, Share, Validation,
@@ -17,7 +17,7 @@ pub(crate) struct FieldTally {
     /// Of the invalid ones, those that go to no pipeline.
     left_out: u64,
     /// In how many items each field is.
-    fields: BTreeMap<String, u64>,
+    fields: BTreeMap<Cow<'static, str>, u64>,
     fields_beyond: u64,
     /// By field and reason.
     reasons: BTreeMap<(String, String), Reason>,
@@ -40,7 +40,7 @@ const OTHERS: &str = "other reasons";
 impl FieldTally {
     /// Creates one that counts these fields however many others there are.
     pub fn expecting(expected: &[(String, Share)]) -> Self {
-        Self { fields: expected.iter().map(|(name, _)| (name.clone(), 0)).collect(), ..Self::default() }
+        Self { fields: expected.iter().map(|(name, _)| (name.clone().into(), 0)).collect(), ..Self::default() }
     }
 
     /// Counts the page whose items follow.
@@ -95,11 +95,12 @@ impl FieldTally {
         self.left_out
     }
 
-    fn add_field(&mut self, name: String, items: u64) {
-        if self.fields.len() < MAX_FIELDS || self.fields.contains_key(&name) {
-            *self.fields.entry(name).or_default() += items;
-        } else {
-            self.fields_beyond += items;
+    fn add_field(&mut self, name: Cow<'static, str>, items: u64) {
+        let has_room = self.fields.len() < MAX_FIELDS;
+        match self.fields.get_mut(&name) {
+            Some(known) => *known += items,
+            None if has_room => drop(self.fields.insert(name, items)),
+            None => self.fields_beyond += items,
         }
     }
 
@@ -114,7 +115,7 @@ impl FieldTally {
 
     /// Returns the result, with what was expected, and whether anything was asked of an item.
     pub fn validation(&self, expected: &[(String, Share)], has_rules: bool) -> Validation {
-        let mut fields: BTreeMap<_, _> = self.fields.iter().map(|(name, items)| (name.clone(), *items)).collect();
+        let mut fields: BTreeMap<_, _> = self.fields.iter().map(|(name, items)| (name.to_string(), *items)).collect();
         for (name, _) in expected {
             fields.entry(name.clone()).or_default();
         }

@@ -5,9 +5,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal, Read as _, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use crate::{
+    clock,
     disk::linked_file::{is_removed, removed},
     feed::SinkError,
 };
@@ -25,6 +27,8 @@ pub(crate) struct Records {
     bytes: u64,
     /// Whether it had a name when it was opened. If its name disappears, what is written is lost.
     is_named: bool,
+    /// When it was last looked at whether it has its name still.
+    looked: Option<Instant>,
 }
 
 enum RecordOutput {
@@ -40,6 +44,10 @@ struct Closing {
     is_there: bool,
 }
 
+/// How often it is looked at whether the file still has its name, beside at its end: a look at each of many small
+/// additions would cost as much as they. What was acknowledged since the last look is lost with all that was before.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Records {
     pub fn stdout() -> Self {
         Self {
@@ -49,6 +57,7 @@ impl Records {
             syncs: false,
             bytes: 0,
             is_named: false,
+            looked: None,
         }
     }
 
@@ -63,6 +72,7 @@ impl Records {
             syncs: false,
             bytes,
             is_named,
+            looked: None,
         }
     }
 
@@ -181,6 +191,11 @@ impl Records {
             RecordOutput::File(file, _) if self.syncs => file.sync_data()?,
             _ => {}
         }
+        let now = clock::now();
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_AGAIN) {
+            return Ok(());
+        }
+        self.looked = Some(now);
         self.is_there()
     }
 

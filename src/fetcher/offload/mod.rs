@@ -1,24 +1,26 @@
 //! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows no pages.
 
+mod errand;
+mod stage;
 mod workers;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
+    future::poll_fn,
     sync::{
         Arc,
-        mpsc::{self, RecvTimeoutError},
+        mpsc::{self, SyncSender},
     },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::oneshot,
     time::timeout,
 };
 
-use self::workers::{Job, Reply, Stage, Workers};
-use crate::{clock, error::Error, outcome::Outcome, text::panic_message::message_of};
+use self::{errand::Errand, workers::Workers};
+use crate::{clock, error::Error, outcome::Outcome};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
 #[derive(Clone)]
@@ -106,23 +108,20 @@ impl Offload {
         if clock::is_virtual() {
             return self.run_in_no_time(work);
         }
-        let (answer_to, mut answer) = oneshot::channel();
-        let stage = self.begin(work, |result| drop(answer_to.send(result)));
+        let errand = self.begin(work);
         let mut wait = FIRST_LOOK;
         loop {
-            match timeout(wait.min(self.time_limit), &mut answer).await {
-                Ok(Ok(result)) => return result.map_err(NoResult::Panicked),
-                // The work was dropped.
-                Ok(Err(_)) if self.workers.are_closed() => return Err(NoResult::Ended),
-                Ok(Err(_)) => return Err(NoResult::TimedOut(self.time_limit)),
+            match timeout(wait.min(self.time_limit), poll_fn(|cx| errand.poll(cx))).await {
+                Ok(Some(result)) => return result.map_err(NoResult::Panicked),
+                Ok(None) => return Err(self.dropped()),
                 Err(_) => {}
             }
             wait = (2 * wait).min(self.time_limit);
             self.workers.hurry();
-            match stage.worked_for() {
+            match errand.stage().worked_for() {
                 None if self.workers.are_gone() => return Err(NoResult::TimedOut(self.time_limit)),
                 Some(worked) if worked < self.time_limit => wait = wait.min(self.time_limit.saturating_sub(worked)),
-                Some(_) if self.workers.replace(&stage) => return Err(NoResult::TimedOut(self.time_limit)),
+                Some(_) if self.workers.replace(errand.stage()) => return Err(NoResult::TimedOut(self.time_limit)),
                 // It still waits in the queue, or has just ended.
                 None | Some(_) => {}
             }
@@ -131,36 +130,32 @@ impl Offload {
 
     /// Runs `work` while this thread, and with it virtual time, stands still. The time limit is in real time.
     fn run_in_no_time<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
-        let (answer_to, answer) = mpsc::sync_channel(1);
-        let stage = self.begin(work, move |result| drop(answer_to.send(result)));
+        let (tell, told) = mpsc::sync_channel(1);
+        let waker = Waker::from(Arc::new(Tell(tell)));
+        let errand = self.begin(work);
         loop {
-            match answer.recv_timeout(self.time_limit) {
-                Ok(result) => return result.map_err(NoResult::Panicked),
-                Err(RecvTimeoutError::Timeout) if !self.workers.are_gone() && !self.workers.replace(&stage) => {}
-                Err(RecvTimeoutError::Disconnected) if self.workers.are_closed() => return Err(NoResult::Ended),
-                Err(_) => return Err(NoResult::TimedOut(self.time_limit)),
+            match errand.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Some(result)) => return result.map_err(NoResult::Panicked),
+                Poll::Ready(None) => return Err(self.dropped()),
+                Poll::Pending => {}
+            }
+            let is_late = told.recv_timeout(self.time_limit).is_err();
+            if is_late && (self.workers.are_gone() || self.workers.replace(errand.stage())) {
+                return Err(NoResult::TimedOut(self.time_limit));
             }
         }
     }
 
-    /// Queues `work`, whose result, or the message of its panic, goes to `answer_to`.
-    fn begin<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-        answer_to: impl FnOnce(Result<T, String>) + Send + 'static,
-    ) -> Arc<Stage> {
-        let stage = Arc::new(Stage::default());
-        let work = move || -> Reply {
-            let result = catch_unwind(AssertUnwindSafe(work));
-            Box::new(move || {
-                // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    answer_to(result.map_err(|panic| message_of(&*panic).to_owned()));
-                }));
-            })
-        };
-        self.workers.take_on(Job { stage: stage.clone(), work: Box::new(work) });
-        stage
+    /// Queues some work.
+    fn begin<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(&self, work: W) -> Arc<Errand<W, T>> {
+        let errand = Errand::new(work);
+        self.workers.take_on(errand.job());
+        errand
+    }
+
+    /// Returns why work was dropped.
+    fn dropped(&self) -> NoResult {
+        if self.workers.are_closed() { NoResult::Ended } else { NoResult::TimedOut(self.time_limit) }
     }
 
     /// Returns the longest that work may take.
@@ -171,6 +166,16 @@ impl Offload {
     /// Returns the runtime handle for blocking tasks that end, such as look-ups and files.
     pub fn threads(&self) -> &Handle {
         &self.blocking
+    }
+}
+
+/// Wakes a thread that waits on the channel.
+struct Tell(SyncSender<()>);
+
+impl Wake for Tell {
+    fn wake(self: Arc<Self>) {
+        // If there is one already, the thread wakes of that.
+        let _ = self.0.try_send(());
     }
 }
 

@@ -3,25 +3,15 @@
 use std::{
     collections::VecDeque,
     io, mem,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::clock;
-
-/// A piece of work, and how far it is.
-pub struct Job {
-    pub stage: Arc<Stage>,
-    /// Does it, and returns what hands its result to who waits for it. Neither panics.
-    pub work: Box<dyn FnOnce() -> Reply + Send>,
-}
-
-/// Hands a result to who waits for it, and wakes them.
-pub type Reply = Box<dyn FnOnce() + Send>;
+use super::{
+    errand::{Job, Worked},
+    stage::Stage,
+};
 
 /// The threads and their queue, which has at most one piece for each page in flight. Waking a thread costs as much as
 /// parsing a small page. So a thread is woken only if there is enough work for it, and the answers to short work go
@@ -35,8 +25,8 @@ pub struct Workers {
 #[derive(Default)]
 pub struct Queue {
     pub waiting: VecDeque<Job>,
-    /// The answers to work that is done, while more of it waits.
-    answers: Vec<Reply>,
+    /// Work that is done and waits to be answered, while more of it is to be done.
+    answers: Vec<Job>,
     /// Threads that take work; at most `wanted`.
     pub working: usize,
     /// Those of them that sleep and have not been notified.
@@ -83,33 +73,32 @@ impl Workers {
         while !queue.closed {
             if let Some(answers) = queue.due_answers() {
                 drop(queue);
-                answer_all(answers);
+                // Wakes whoever waits, mostly one fetcher, which reads them all when it has woken.
+                drop(answers);
                 queue = self.queue();
                 continue;
             }
-            let Some(Job { stage, work }) = queue.waiting.pop_front() else {
+            let Some(job) = queue.waiting.pop_front() else {
                 queue.idle = queue.working.min(queue.idle + 1);
                 queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(queue);
-            stage.begin();
-            let answer = work();
-            let (in_time, was_short) = (stage.end(), stage.worked_for().is_some_and(|worked| worked < SHORT));
-            if was_short {
+            let Worked { took, was_abandoned } = job.work();
+            if took < SHORT {
                 queue = self.queue();
-                queue.answers.push(answer);
+                queue.answers.push(job);
             } else {
-                answer();
+                drop(job);
                 queue = self.queue();
             }
-            if !in_time && !queue.comes_back(self.wanted) {
+            if was_abandoned && !queue.comes_back(self.wanted) {
                 break;
             }
         }
         let answers = mem::take(&mut queue.answers);
         drop(queue);
-        answer_all(answers);
+        drop(answers);
     }
 
     /// Queues a piece of work; drops it when the threads have been closed.
@@ -135,7 +124,7 @@ impl Workers {
         if is_called {
             self.arrived.notify_one();
         }
-        answer_all(answers);
+        drop(answers);
     }
 
     /// Abandons work whose time is up, and starts a thread to replace the stuck one. Returns false if the work has
@@ -181,7 +170,7 @@ impl Workers {
         let answers = mem::take(&mut queue.answers);
         drop(queue);
         drop(dropped);
-        answer_all(answers);
+        drop(answers);
         self.arrived.notify_all();
     }
 
@@ -190,16 +179,9 @@ impl Workers {
     }
 }
 
-/// Wakes whoever waits for these answers, mostly one fetcher, which reads them all when it has woken.
-fn answer_all(answers: Vec<Reply>) {
-    for answer in answers {
-        answer();
-    }
-}
-
 impl Queue {
     /// Takes the answers that wait, once nothing waits behind them or they are many.
-    fn due_answers(&mut self) -> Option<Vec<Reply>> {
+    fn due_answers(&mut self) -> Option<Vec<Job>> {
         let are_due = !self.answers.is_empty() && (self.waiting.is_empty() || self.answers.len() >= MAX_ANSWERS);
         are_due.then(|| mem::take(&mut self.answers))
     }
@@ -217,34 +199,5 @@ impl Queue {
         let stays = self.working < wanted;
         self.working += usize::from(stays);
         stays
-    }
-}
-
-/// The progress of a piece of work, shared by its thread and its caller.
-#[derive(Default)]
-pub struct Stage {
-    began: OnceLock<Instant>,
-    /// Set by the thread when the work ends, or by the caller when it abandons it; the first one wins.
-    settled: AtomicBool,
-}
-
-impl Stage {
-    fn begin(&self) {
-        // Set once, by the thread that runs the work.
-        let _ = self.began.set(clock::now());
-    }
-
-    /// Ends the work. Returns false if it was abandoned before.
-    fn end(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
-    }
-
-    /// Abandons the work. Returns false if it has ended before.
-    fn abandon(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
-    }
-
-    pub fn worked_for(&self) -> Option<Duration> {
-        self.began.get().map(|began| clock::now().saturating_duration_since(*began))
     }
 }

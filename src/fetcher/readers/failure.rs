@@ -35,7 +35,7 @@ pub async fn notify<S: Spider>(mut reading: Reading, request: &Arc<Request>, con
         Ok(mut page) => {
             // Its attempts are used up.
             page.again = None;
-            deliver(page, request, context).await
+            deliver(&mut page, request, context).await
         }
         Err(NoResult::Ended) => return reading,
         Err(lost) => {

@@ -128,17 +128,18 @@ pub fn extent<S: Spider>(kind: Kind, context: &VisitContext<S>) -> Extent {
 
 /// Reads a response that is neither a redirect nor a refusal.
 pub async fn read<S: Spider>(
-    answer: TimedResponse,
+    answer: Box<TimedResponse>,
     file: Option<Receiving>,
     request: &Arc<Request>,
     context: &VisitContext<S>,
 ) -> Reading {
+    // All kinds but the usual one are boxed, so that they take no room in each page in flight.
     match request.kind() {
         Kind::Page => page::read(answer, request, context).await,
-        Kind::RobotsTxt => robots_txt::read(answer.response, context).await,
-        Kind::Sitemap(file) => sitemap::read(answer, request, file, context).await,
+        Kind::RobotsTxt => Box::pin(robots_txt::read(answer.response, context)).await,
+        Kind::Sitemap(file) => Box::pin(sitemap::read(*answer, request, file, context)).await,
         Kind::File => match file {
-            Some(file) => file.finish(answer.response, context).await,
+            Some(file) => Box::pin(file.finish(answer.response, context)).await,
             None => Outcome::Unsent.into(),
         },
     }

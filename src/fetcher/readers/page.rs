@@ -32,9 +32,9 @@ pub fn extent(limits: BodyLimits) -> Extent {
 }
 
 /// Parses a page and delivers its items.
-pub async fn read<S: Spider>(answer: TimedResponse, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
+pub async fn read<S: Spider>(answer: Box<TimedResponse>, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match parse(answer, request.clone(), context).await {
-        Ok(PageOrRedirect::ParsedPage(page)) => deliver(page, request, context).await,
+        Ok(PageOrRedirect::ParsedPage(mut page)) => deliver(&mut page, request, context).await,
         Ok(PageOrRedirect::Redirect(reading)) => reading,
         Err(outcome) => outcome.into(),
     }
@@ -101,49 +101,61 @@ pub struct PageRules<S: Spider> {
 
 /// Decodes and parses on another thread, where the spider's code can harm no other page.
 async fn parse<S: Spider>(
-    mut answer: TimedResponse,
+    mut answer: Box<TimedResponse>,
     request: Arc<Request>,
     context: &VisitContext<S>,
 ) -> Result<PageOrRedirect<S::Item>, Outcome> {
-    let (rules, cookies_changed) = (context.rules.clone(), answer.cookies_changed);
+    let rules = context.rules.clone();
     // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
     // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
-    // Freed here, where it was allocated. Otherwise both threads would wait for each other in the allocator at each
-    // page.
+    // Freed here, where it was allocated, as is the answer, which comes back. Otherwise both threads would wait for
+    // each other in the allocator at each page.
     let _body = answer.response.body.clone();
     let work = move || {
-        let PageRules { spider, conversions, redirects, body_limits, .. } = &*rules;
-        let is_asked_for = request.keeps_redirects && matches!(answer.response.status, 300..=399);
-        if !is_asked_for && !spider.accepts(answer.response.status) {
-            return Err(Outcome::Status(answer.response.status));
-        }
-        let session = answer.session.take();
-        let page = answer.decode(request, *body_limits).map_err(Outcome::Fetch)?;
-        let page = page.with_scanner(rules.scanner.clone()).with_session(session);
-        if let Some(redirect) = redirect_of(&page, redirects, cookies_changed, &*rules.identity) {
-            return Ok(PageOrRedirect::Redirect(redirect));
-        }
-        let page = conversions.apply(page, body_limits.max_bytes).map_err(Outcome::Parse)?;
-        let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
-        if let Some(session) = page.session() {
-            match parsed.retries() {
-                Some((_, why)) if parsed.refuses_session => session.refused(RefusedBy::Spider, why),
-                Some(_) => {}
-                // Recorded now, and not after the items are acknowledged: meanwhile another response may say that the
-                // session has expired, and a session that never worked would rest.
-                None => session.worked(),
-            }
-        }
-        let parsed = ParsedPage::of(parsed, page.request(), &rules);
-        let version = rules.keeps_visits.then(|| page.version());
-        Ok(PageOrRedirect::ParsedPage(ParsedPage { skipped: page.skipped_of_asked(), version, ..parsed }))
+        let parsed = parse_answer(&mut answer, request, &rules);
+        (parsed, answer)
     };
-    context.turn_end.come().await;
+    context.turn_end.parse.come().await;
     match context.offload.run(work).await {
-        Ok(parsed) => parsed,
+        Ok((parsed, _answer)) => parsed,
         Err(lost) => Err(lost.outcome("parse did not return")),
     }
+}
+
+/// Decodes and parses an answer, which keeps its headers.
+fn parse_answer<S: Spider>(
+    answer: &mut TimedResponse,
+    request: Arc<Request>,
+    rules: &PageRules<S>,
+) -> Result<PageOrRedirect<S::Item>, Outcome> {
+    let PageRules { spider, conversions, redirects, body_limits, .. } = rules;
+    let is_asked_for = request.keeps_redirects && matches!(answer.response.status, 300..=399);
+    if !is_asked_for && !spider.accepts(answer.response.status) {
+        return Err(Outcome::Status(answer.response.status));
+    }
+    let page = answer.decode(request, *body_limits).map_err(Outcome::Fetch)?;
+    let page = page.with_scanner(rules.scanner.clone()).with_session(answer.session.take());
+    if let Some(redirect) = redirect_of(&page, redirects, answer.cookies_changed, &*rules.identity) {
+        answer.response.headers = page.into_headers();
+        return Ok(PageOrRedirect::Redirect(redirect));
+    }
+    let page = conversions.apply(page, body_limits.max_bytes).map_err(Outcome::Parse)?;
+    let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
+    if let Some(session) = page.session() {
+        match parsed.retries() {
+            Some((_, why)) if parsed.refuses_session => session.refused(RefusedBy::Spider, why),
+            Some(_) => {}
+            // Recorded now, and not after the items are acknowledged: meanwhile another response may say that the
+            // session has expired, and a session that never worked would rest.
+            None => session.worked(),
+        }
+    }
+    let parsed = ParsedPage::of(parsed, page.request(), rules);
+    let version = rules.keeps_visits.then(|| page.version());
+    let parsed = ParsedPage { skipped: page.skipped_of_asked(), version, ..parsed };
+    answer.response.headers = page.into_headers();
+    Ok(PageOrRedirect::ParsedPage(parsed))
 }
 
 /// Returns the target of a page's refresh, if the refresh counts as a redirect. The spider then gets the target in
@@ -174,7 +186,7 @@ fn redirect_of(
 
 /// Delivers the items, unless the page is to be asked for again.
 pub(super) async fn deliver<S: Spider>(
-    mut page: ParsedPage<S::Item>,
+    page: &mut ParsedPage<S::Item>,
     request: &Request,
     context: &VisitContext<S>,
 ) -> Reading {
@@ -187,23 +199,31 @@ pub(super) async fn deliver<S: Spider>(
     Reading { counts, stop, ..reading }
 }
 
-async fn deliver_items<S: Spider>(page: ParsedPage<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
-    let ParsedPage { items, found, skipped, version, found_in_items, .. } = page;
+async fn deliver_items<S: Spider>(
+    page: &mut ParsedPage<S::Item>,
+    request: &Request,
+    context: &VisitContext<S>,
+) -> Reading {
+    let items = std::mem::replace(&mut page.items, Ok(Ready::none()));
     let (Delivered { items, mut counts }, all) = delivery::deliver(items, request, context).await;
     if let Err(outcome) = all {
         // What was acknowledged before is written, and counts as such.
         let acknowledged = Extracted::Page { found: Vec::new(), items, skipped: Skipped::default(), version: None };
         return Reading { content: acknowledged, counts, ..outcome.into() };
     }
+    let ParsedPage { found, skipped, version, found_in_items, .. } = page;
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
-    context.rules.items.validators.add(found_in_items);
+    context.rules.items.validators.add(std::mem::take(found_in_items));
+    let (found, skipped, version) = (std::mem::take(found), *skipped, version.take());
     Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
 }
 
 impl TimedResponse {
-    fn decode(self, request: Arc<Request>, limits: BodyLimits) -> Result<Response, FetchError> {
+    /// Decodes the body. The page has the headers.
+    fn decode(&mut self, request: Arc<Request>, limits: BodyLimits) -> Result<Response, FetchError> {
         let (body, broken_off) = self.response.decoded(limits)?;
-        let RawResponse { status, headers, fetched_at, .. } = self.response;
-        Ok(Response::new(request, status, headers, body, fetched_at, self.elapsed).with_broken_off(broken_off))
+        let RawResponse { status, headers, fetched_at, .. } = &mut self.response;
+        let headers = std::mem::take(headers);
+        Ok(Response::new(request, *status, headers, body, *fetched_at, self.elapsed).with_broken_off(broken_off))
     }
 }
