@@ -1,7 +1,10 @@
 //! Messages: what the scheduler receives: from handles, from fetchers, and from guards and stores that cannot wait for
 //! an answer.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use actix::{Addr, AsyncContext, Context, Handler, Message, MessageResult};
 
@@ -16,6 +19,43 @@ use crate::{
     report::Ended,
     stats::{Failure, FirstFailure, Progress, Stats},
 };
+
+/// How many events are handled before a turn, however many more have come: fetchers wait for their grants meanwhile.
+const MAX_EVENTS: u32 = 64;
+
+/// The scheduler's message to itself, behind the events that have come.
+struct TakeTurn;
+
+impl Message for TakeTurn {
+    type Result = ();
+}
+
+impl Handler<TakeTurn> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeTurn, context: &mut Context<Self>) {
+        self.turn_comes = false;
+        if self.events > 0 {
+            self.turn(context);
+        }
+    }
+}
+
+impl Scheduler {
+    /// Handles an event of a kind of which many come together. One turn does what they have made possible, when all
+    /// that have come are handled: a turn costs more than the event, and sends the fetchers a message of its own.
+    fn note(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
+        self.events += 1;
+        if self.events >= MAX_EVENTS {
+            return self.act(context, handle);
+        }
+        if !self.turn_comes {
+            self.turn_comes = true;
+            context.notify(TakeTurn);
+        }
+        self.guarded(context, |scheduler, _| handle(scheduler, clock::now()));
+    }
+}
 
 /// Sent by guards and stores, without waiting for an answer.
 pub enum Notice {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MailboxError, Message, Recipient, SpawnHandle,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, MailboxError, Message, Recipient, SpawnHandle,
     WrapFuture, fut,
 };
 use tokio::{sync::watch, time::sleep};
@@ -38,9 +38,9 @@ pub struct Scheduler {
     max_time: Option<Duration>,
     tick: Option<(Instant, SpawnHandle)>,
     /// How many events were handled since the last turn.
-    events: u32,
-    /// Whether a [`TakeTurn`] is on its way.
-    turn_comes: bool,
+    pub(super) events: u32,
+    /// Whether one that follows them is on its way.
+    pub(super) turn_comes: bool,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
@@ -98,9 +98,6 @@ impl Message for LogLines {
 /// The shortest tick: the timers' resolution.
 const MIN_TICK: Duration = Duration::from_millis(1);
 
-/// How many events are handled before a turn, however many more have come: fetchers wait for their grants meanwhile.
-const MAX_EVENTS: u32 = 64;
-
 /// Safety net: when a fetcher dies, its leases return before its slots are freed, and no message follows.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -157,22 +154,8 @@ impl Scheduler {
         });
     }
 
-    /// Handles an event of a kind of which many come together. One turn does what they have made possible, when all
-    /// that have come are handled: a turn costs more than the event, and sends the fetchers a message of its own.
-    pub(super) fn note(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
-        self.events += 1;
-        if self.events >= MAX_EVENTS {
-            return self.act(context, handle);
-        }
-        if !self.turn_comes {
-            self.turn_comes = true;
-            context.notify(TakeTurn);
-        }
-        self.guarded(context, |scheduler, _| handle(scheduler, clock::now()));
-    }
-
     /// Does some work. If code of a user's own panics, the crawl fails, with the numbers of the turn before.
-    fn guarded(&mut self, context: &mut Context<Self>, work: impl FnOnce(&mut Self, &mut Context<Self>)) {
+    pub(super) fn guarded(&mut self, context: &mut Context<Self>, work: impl FnOnce(&mut Self, &mut Context<Self>)) {
         if self.panicked.is_none()
             && let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self, context)))
         {
@@ -432,24 +415,6 @@ async fn unless_hurried<T>(
         biased;
         done = work => Some(done),
         () = is_late => None,
-    }
-}
-
-/// The scheduler's message to itself, behind the events that have come.
-struct TakeTurn;
-
-impl Message for TakeTurn {
-    type Result = ();
-}
-
-impl Handler<TakeTurn> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, _: TakeTurn, context: &mut Context<Self>) {
-        self.turn_comes = false;
-        if self.events > 0 {
-            self.turn(context);
-        }
     }
 }
 

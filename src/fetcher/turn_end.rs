@@ -100,10 +100,10 @@ impl Gathering {
     }
 
     fn poll_timer(&self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let mut timer = self.timer.borrow_mut();
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
-        if timer.deadline() != due.into() {
-            timer.as_mut().reset(due.into());
+        let (due, mut timer) = (tokio::time::Instant::from_std(due), self.timer.borrow_mut());
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
         }
         timer.as_mut().poll(cx)
     }
