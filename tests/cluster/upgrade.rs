@@ -71,7 +71,7 @@ impl Old {
             old.server.run_script(&old.name, &std::fs::read_to_string(dump).unwrap());
         }
         match version {
-            0 => "".to_owned(),
+            0 => String::new(),
             // It knew no terms, which are ten seconds then.
             1 => old.sql(
                 "ALTER TABLE node DROP term; ALTER TABLE node ALTER session ADD GENERATED ALWAYS AS IDENTITY; \
