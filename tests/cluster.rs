@@ -4,20 +4,29 @@
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
 
+#[cfg(feature = "cli")]
+#[path = "cluster/commands.rs"]
+mod commands;
 #[path = "cluster/costs.rs"]
 mod costs;
+#[path = "cluster/domains.rs"]
+mod domains;
 #[path = "cluster/failover.rs"]
 mod failover;
 #[path = "cluster/networks.rs"]
 mod networks;
 mod postgres_server;
 mod recorder;
+#[cfg(feature = "cli")]
+#[path = "cluster/upgrade.rs"]
+mod upgrade;
+#[path = "cluster/way.rs"]
+mod way;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -95,12 +104,8 @@ impl Site {
     }
 
     fn of(shape: Shape) -> Self {
-        let first = TcpListener::bind((shape.address(0), 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        let rest = (1..shape.domains).map(|domain| TcpListener::bind((shape.address(domain), port)).unwrap());
-        let listeners = std::iter::once(first).chain(rest).zip(0..);
-        let recorder = |(at, domain)| Recorder::at(at, move |asked| shape.answer(asked, domain, port));
-        Self(listeners.map(recorder).collect(), shape)
+        let addresses = (0..shape.domains).map(|domain| shape.address(domain));
+        Self(domains::start(addresses, None, move |asked, domain, port| shape.answer(asked, domain, port)), shape)
     }
 
     fn pages(&self) -> BTreeSet<String> {
@@ -108,17 +113,11 @@ impl Site {
     }
 
     fn times(&self) -> BTreeMap<String, usize> {
-        let mut times = BTreeMap::new();
-        for recorder in &self.0 {
-            for asked in recorder.asked().iter().filter(|asked| asked.path != "/robots.txt") {
-                *times.entry(recorder.url(&asked.path)).or_default() += 1;
-            }
-        }
-        times
+        domains::times(&self.0)
     }
 
     fn smallest_gap(&self) -> Duration {
-        self.0.iter().map(|recorder| recorder.arrivals().smallest_gap()).min().unwrap()
+        domains::smallest_gap(&self.0)
     }
 }
 
@@ -460,17 +459,14 @@ fn several_nodes_crawl_as_many_times_as_fast() {
         return;
     }
     let speed = |name: &'static str, nodes: usize| {
-        let first = TcpListener::bind((Ipv4Addr::new(127, 0, 20, 1), 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
         let at = |domain: u8| Ipv4Addr::new(127, 0, 20, domain + 1);
-        let rest = (1..48).map(|domain| TcpListener::bind((at(domain), port)).unwrap());
-        let answer = move |asked: &Asked| {
+        let answer = move |asked: &Asked, _, port| {
             let page = asked.path.trim_start_matches('/').parse::<u32>().unwrap_or(0);
             let others = (1..48).filter(|_| page == 0).map(|domain| format!("http://{}:{port}/1", at(domain)));
             let next = [2 * page + 1, 2 * page + 2].map(|page| format!("/{page}"));
             Answer::page(others.chain(next)).after(Duration::from_millis(100))
         };
-        let site = Site(std::iter::once(first).chain(rest).map(|at| Recorder::at(at, answer)).collect(), SHAPE);
+        let site = Site(domains::start((0..48).map(at), None, answer), SHAPE);
         let mut shared = Shared::new(name, &site, None);
         shared.concurrency = Some(8);
         (0..nodes).for_each(|_| shared.start());
@@ -553,34 +549,6 @@ fn a_node_that_loses_its_database_gives_the_crawl_up_and_asks_nobody_any_more() 
     assert!(site.smallest_gap() >= SPACING);
 }
 
-/// Forwards to the server until it is cut, and then keeps all connections open without a word.
-fn cuttable(server: &PostgresServer, is_cut: Arc<AtomicBool>) -> u16 {
-    let (listener, address) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.address());
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let upstream = TcpStream::connect(address).unwrap();
-            let pairs = [(client.try_clone().unwrap(), upstream.try_clone().unwrap()), (upstream, client)];
-            for (mut from, mut to) in pairs {
-                let is_cut = is_cut.clone();
-                thread::spawn(move || {
-                    let mut buffer = [0; 8192];
-                    while let Ok(read @ 1..) = from.read(&mut buffer) {
-                        while is_cut.load(Ordering::SeqCst) {
-                            thread::park();
-                        }
-                        if to.write_all(&buffer[..read]).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
-                });
-            }
-        }
-    });
-    port
-}
-
 /// Regression: the store waited for an answer, so the crawl was ended as one that was aborted, without a word of the
 /// database.
 #[test]
@@ -588,7 +556,7 @@ fn a_node_that_is_cut_off_from_its_database_fails_and_says_so() {
     let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
     server.database("cut");
     let is_cut = Arc::new(AtomicBool::new(false));
-    let database = server.url_at(cuttable(&server, is_cut.clone()), "cut");
+    let database = server.url_at(way::to(&server, Duration::ZERO, &is_cut), "cut");
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "a_process_that_is_a_node", "--nocapture"]).env(TERM_MS, "10000");
     command.env(DATABASE, &database).env(SEED, site.0[0].url("/0")).env(ITEMS, dir.path().join("1.jsonl"));
@@ -717,91 +685,4 @@ fn a_long_redirect_of_a_seed_and_a_long_seed_end_no_crawl() {
     assert_eq!(report.ended, actix_crawler::report::Ended::Finished, "{report}");
     let hosts = server.psql("long", "SELECT url FROM crawl_long.included ORDER BY url");
     assert_eq!(hosts, format!("{}\nhttp://{}:9/\nhttp://{}:9/", site.url("/"), address(100), address(101)));
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn the_command_shares_a_crawl_shows_it_and_drops_it() {
-    let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
-    let database = server.database("command");
-    let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_actix-crawler")).args(arguments).current_dir(dir.path()).output();
-        let output = output.unwrap();
-        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        (output.status.code(), text.concat())
-    };
-    let seed = site.0[0].url("/0");
-    let crawl = ["crawl", &seed, "--allow-private", "--delay", "10ms", "-o", "pages.jsonl"];
-    let shared = [&crawl[..], &["--cluster", &database, "--crawl", "site"]].concat();
-    let (code, said) = run(&shared);
-    assert_eq!(code, Some(0), "{said}");
-    let lines = || std::fs::read_to_string(dir.path().join("pages.jsonl")).unwrap().lines().count();
-    assert_eq!(lines(), PAGES as usize);
-    let (code, said) = run(&["cluster", "status", &database, "site"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("crawl site: ended") && said.contains("50 done") && said.contains("1 node"), "{said}");
-    // The same command goes on, and adds to its file.
-    assert_eq!(run(&shared).0, Some(0));
-    assert_eq!(lines(), PAGES as usize);
-    assert_eq!(run(&["cluster", "drop", &database, "site"]), (Some(0), "crawl site is dropped\n".to_owned()));
-    for task in ["status", "drop"] {
-        let (code, said) = run(&["cluster", task, &database, "site"]);
-        assert!(code == Some(1) && said.contains("there is none of this name"), "{said}");
-    }
-    assert_eq!(
-        run(&crawl[..crawl.len() - 2].iter().chain(&["--cluster", &database]).copied().collect::<Vec<_>>()).0,
-        Some(2)
-    );
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn all_nodes_are_paused_continued_and_stopped_by_command_and_seeds_from_outside_are_crawled_once() {
-    let site = Site::start();
-    let mut shared = Shared::new("control", &site, None);
-    let seeded = Recorder::at(TcpListener::bind((address(40), 0)).unwrap(), |asked| match asked.path.as_str() {
-        "/robots.txt" => Answer::status(404),
-        _ => Answer::page([] as [&str; 0]),
-    });
-    let database = shared.database.clone();
-    let command = |task: &str, more: &[&str]| {
-        let arguments = [&["cluster", task, &database, "site"], more].concat();
-        let output = Command::new(env!("CARGO_BIN_EXE_actix-crawler")).args(arguments).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        (output.status.code(), text.concat())
-    };
-    (0..3).for_each(|_| shared.start());
-    until("they crawl", || site.times().len() > 60);
-    assert_eq!(command("pause", &[]), (Some(0), "crawl site is paused\n".to_owned()));
-    thread::sleep(TERM);
-    let asked = site.times();
-    assert_eq!(command("seed", &[&seeded.url("/a"), &seeded.url("/a"), &seeded.url("/b")]).0, Some(0));
-    assert!(command("seed", &["nothing"]).1.contains("nothing"));
-    thread::sleep(TERM / 2);
-    assert_eq!((site.times(), seeded.count()), (asked, 0), "a paused crawl asks nobody");
-    let (code, status) = command("status", &[]);
-    assert!(code == Some(0) && status.contains("crawl site: paused"), "{status}");
-    assert_eq!(status.matches(": crawls").count(), 3, "{status}");
-    let (code, export) = command("export", &[]);
-    let lines: Vec<serde_json::Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let waiting: usize = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
-    assert_eq!((code, lines.len()), (Some(0), waiting));
-    let state = |url: &str| lines.iter().find(|line| line["request"]["url"] == *url).unwrap()["state"].clone();
-    assert_eq!(state(&seeded.url("/b")), "waiting");
-    assert_eq!(command("resume", &[]), (Some(0), "crawl site goes on\n".to_owned()));
-    until("the seeds are crawled", || seeded.asked().iter().any(|asked| asked.path == "/b"));
-    assert_eq!(command("stop", &[]), (Some(0), "crawl site stops on all nodes\n".to_owned()));
-    for mut node in shared.nodes.drain(..) {
-        assert_eq!(node.wait().unwrap().code(), Some(8));
-    }
-    assert!(command("status", &[]).1.contains("crawl site: stopped"));
-    shared.run(Duration::ZERO);
-    assert_eq!(site.times().values().sum::<usize>(), site.pages().len());
-    let mut paths: Vec<_> = seeded.asked().into_iter().map(|asked| asked.path).collect();
-    paths.sort();
-    assert_eq!(paths, ["/a", "/b", "/robots.txt"]);
-    assert_eq!(shared.ledger("done"), site.pages().len() as u64 + 2);
-    let (code, said) = command("seed", &[&seeded.url("/c")]);
-    assert!(code == Some(1) && said.contains("it has ended"), "{said}");
-    assert!(site.smallest_gap() >= SPACING);
 }

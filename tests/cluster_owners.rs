@@ -4,13 +4,15 @@
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
 
+#[path = "cluster/domains.rs"]
+mod domains;
 mod postgres_server;
 mod recorder;
 
 use std::{
     collections::BTreeSet,
     env,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -44,10 +46,7 @@ struct Site(Vec<Recorder>);
 impl Site {
     fn start(network: u8, domains: u8, pages: u32) -> Self {
         let at = move |domain: u8| Ipv4Addr::new(127, 0, network, domain + 1);
-        let first = TcpListener::bind((at(0), 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        let rest = (1..domains).map(|domain| TcpListener::bind((at(domain), port)).unwrap());
-        let answer = move |asked: &Asked, domain: u8| {
+        let answer = move |asked: &Asked, domain: u32, port: u16| {
             let Ok(page) = asked.path.trim_start_matches('/').parse::<u32>() else { return Answer::status(404) };
             let others = (1..domains).filter(|_| domain == 0 && page == 0);
             let others = others.map(|other| format!("http://{}:{port}/0", at(other)));
@@ -55,18 +54,16 @@ impl Site {
             // Each request needs a connection of its own.
             Answer::page(others.chain(next)).header("connection", "close")
         };
-        let listeners = std::iter::once(first).chain(rest).zip(0..);
-        Self(listeners.map(|(at, domain)| Recorder::at(at, move |asked| answer(asked, domain))).collect())
+        Self(domains::start((0..domains).map(at), None, answer))
     }
 
     /// The pages that were requested.
     fn pages(&self) -> BTreeSet<String> {
-        let asked = self.0.iter().flat_map(|at| at.asked().into_iter().map(|asked| at.url(&asked.path)));
-        asked.filter(|url| !url.ends_with("robots.txt")).collect()
+        domains::times(&self.0).into_keys().collect()
     }
 
     fn smallest_gap(&self) -> Duration {
-        self.0.iter().map(|recorder| recorder.arrivals().smallest_gap()).min().unwrap()
+        domains::smallest_gap(&self.0)
     }
 }
 
@@ -219,9 +216,7 @@ fn a_node_that_can_send_no_requests_gives_its_domains_away_and_gets_them_back_wh
     assert_eq!(healthy.wait().unwrap().code(), Some(0));
     assert_eq!(faulty.wait().unwrap().code(), Some(0));
     assert_eq!(site.pages().len(), 20 * 180);
-    let times: usize =
-        site.0.iter().map(|at| at.asked().iter().filter(|asked| asked.path != "/robots.txt").count()).sum();
-    assert_eq!(times, 20 * 180, "each is fetched once");
+    assert_eq!(domains::times(&site.0).values().sum::<usize>(), 20 * 180, "each is fetched once");
     assert!(site.smallest_gap() >= SPACING, "{:?}", site.smallest_gap());
 }
 
@@ -310,4 +305,58 @@ fn a_node_whose_output_does_not_keep_up_gives_its_other_domains_away_until_it_do
         assert_eq!((report.ended, report.stats.ledger.done), (Ended::Finished, 120), "{report}");
     }
     assert_eq!(site.pages().len(), 120);
+}
+
+/// Pages that are found by a long path first, and by a short one when another node has joined. Below each, one link
+/// leads to another page of its domain and one to another domain; what these link to was too deep.
+///
+/// Regression: whoever had got a page with its domain knew nothing of what is below it, and of a page of another node
+/// only a longer path.
+#[test]
+fn what_is_below_a_page_comes_nearer_with_it_whosever_it_is() {
+    const PAIRS: u8 = 8;
+    let (database, may_go) = (Database::new("depths"), Arc::new(AtomicBool::new(false)));
+    let at = |domain: u8| Ipv4Addr::new(127, 0, 39, domain + 1);
+    let answer = {
+        let may_go = may_go.clone();
+        move |asked: &Asked, domain: u32, port: u16| {
+            let (domain, url) =
+                (u8::try_from(domain).unwrap(), |of: u8, path: &str| format!("http://{}:{port}{path}", at(of)));
+            let all = |path: &str| (1..=PAIRS).map(|pair| url(pair, path)).collect::<Vec<_>>();
+            match &*asked.path {
+                "/" => Answer::page([url(0, "/short"), url(1, "/long")]),
+                "/long" => Answer::page(all("/longer")),
+                "/longer" => Answer::page(["/page"]),
+                "/short" => {
+                    while !may_go.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                    Answer::page(all("/page"))
+                }
+                "/page" => Answer::page([url(domain, "/here"), url(domain + PAIRS, "/there")]),
+                "/here" | "/there" => Answer::page(["/deep"]),
+                _ => Answer::page([] as [&str; 0]),
+            }
+        }
+    };
+    let site = Site(domains::start((0..=2 * PAIRS).map(at), None, answer));
+    let scope = Scope { within: Within::Any, max_depth: Some(4), ..Scope::default() };
+    let start = || node(&database.url).ignore_robots().seed(site.0[0].url("/")).scope(scope.clone()).start().unwrap();
+    let asked = |path: &str| site.pages().iter().filter(|page| page.ends_with(path)).count();
+    let one = start();
+    let of_pages = usize::from(PAIRS);
+    until("all is crawled but what waits for the short path", || {
+        asked("/here") == of_pages && asked("/there") == of_pages
+    });
+    until("it is stored", || database.sql("SELECT sum(requests) FROM waiting") == "1");
+    let other = start();
+    let shares = "SELECT count(DISTINCT owner) FROM part JOIN node ON owner = session AND state = 'live' GROUP BY owner \
+                  HAVING count(*) > 300";
+    until("both have parts", || database.sql(shares) == "1\n1");
+    assert_eq!(asked("/deep"), 0);
+    may_go.store(true, Ordering::SeqCst);
+    for report in [report(&one), report(&other)] {
+        assert_eq!((report.ended, report.ledger_adds_up), (Ended::Finished, true), "{report}");
+    }
+    assert_eq!(asked("/deep"), 2 * of_pages);
 }

@@ -14,7 +14,7 @@ use super::{
     block_on,
     console::print,
     exit::{Exit, Failure},
-    options::{ClusterCommandOptions, ClusterTask, SharedCrawl, SharedSeeds},
+    options::{ClusterCommandOptions, ClusterTask, DroppedCrawl, SharedCrawl, SharedSeeds},
     terminal,
 };
 
@@ -41,9 +41,9 @@ pub fn run(options: ClusterCommandOptions) -> Result<Exit, Failure> {
         ClusterTask::Resume(crawl) => tell(&settings(crawl), ClusterControl::Resume, "goes on")?,
         ClusterTask::Stop(crawl) => tell(&settings(crawl), ClusterControl::Stop, "stops on all nodes")?,
         ClusterTask::Export(crawl) => export(&settings(crawl))?,
-        ClusterTask::Drop(crawl) => {
+        ClusterTask::Drop(DroppedCrawl { crawl, force }) => {
             let settings = settings(crawl);
-            block_on(async { Ok(drop_crawl(&settings).await?) })?;
+            block_on(async { Ok(drop_crawl(&settings, force).await?) })?;
             print(format!("crawl {} is dropped\n", settings.name).as_bytes())?;
         }
     }

@@ -88,10 +88,11 @@ fn report(failure: &Failure) -> ExitCode {
 
 /// What is shown of the library's events: errors; which robots files are waited for, since all pages of an origin wait
 /// with its own; faults of this machine, since everything waits with them; outputs that lack something from now on; and
-/// whether a node of a cluster crawls, or waits and for whom.
+/// whether a node of a cluster crawls, waits, or changes the tables.
 const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn,actix_crawler::engine::outage=info,\
      actix_crawler::client::attempt=warn,actix_crawler::transport::response_store=warn,\
-     actix_crawler::engine::scheduler=warn,actix_crawler::cluster=info";
+     actix_crawler::engine::scheduler=warn,actix_crawler::cluster=info,\
+     actix_crawler::frontier::stores::postgres::upgrade=info";
 
 /// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {

@@ -2,7 +2,7 @@
 
 use super::{
     exit::{Exit, Failure},
-    options::{ClusterCommandOptions, ClusterTask, SharedCrawl, SharedSeeds},
+    options::{ClusterCommandOptions, ClusterTask, DroppedCrawl, SharedCrawl, SharedSeeds},
 };
 
 /// Fails.
@@ -16,7 +16,7 @@ pub fn run(options: ClusterCommandOptions) -> Result<Exit, Failure> {
     | ClusterTask::Resume(crawl)
     | ClusterTask::Stop(crawl)
     | ClusterTask::Export(crawl)
-    | ClusterTask::Drop(crawl)) = options.task;
+    | ClusterTask::Drop(DroppedCrawl { crawl, .. })) = options.task;
     let SharedCrawl { database, name } = crawl;
     // It may hold a password.
     drop(database);

@@ -115,13 +115,13 @@ pub async fn status(settings: &ClusterSettings) -> Result<ClusterStatus> {
     read().map_err(|error| place.unusable(&error))
 }
 
-/// Removes a crawl with all that it has. Whoever crawls it gives up at the next renewal.
+/// Removes a crawl with all that it has. With force whoever crawls it gives up at the next renewal.
 ///
 /// # Errors
-/// The database cannot be reached, or there is no such crawl.
-pub async fn drop_crawl(settings: &ClusterSettings) -> Result<()> {
-    let (place, connection) = open(settings).await?;
-    place.drop_tables(&connection.client).await
+/// The database cannot be reached, there is no such crawl, or nodes crawl it and there is no force.
+pub async fn drop_crawl(settings: &ClusterSettings, by_force: bool) -> Result<()> {
+    let (place, Connection { mut client, .. }) = open(settings).await?;
+    place.drop_tables(&mut client, by_force).await
 }
 
 async fn open(settings: &ClusterSettings) -> Result<(CrawlPlace, Connection)> {

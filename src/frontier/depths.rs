@@ -31,8 +31,8 @@ pub(super) struct Depths {
     order: VecDeque<Fingerprint>,
     /// The fingerprints whose stored depths change with the next commit; `None` if no depths are stored.
     changed: Option<HashSet<Fingerprint>>,
-    /// What belongs to another process, which stores its depths: this one knows less of it.
-    foreign: HashSet<Fingerprint>,
+    /// Requests for URLs of other processes, which are told when these come nearer.
+    foreign: HashMap<Fingerprint, Request>,
     is_full: bool,
 }
 
@@ -50,6 +50,9 @@ const MAX_LINKS: usize = 2_000_000;
 
 /// The most kept requests that were too deep (about 35 MB).
 const MAX_TOO_DEEP: usize = 100_000;
+
+/// The most kept requests for URLs of other processes (about 35 MB).
+const MAX_FOREIGN: usize = 100_000;
 
 /// The least depth of a link's target: a URL at this depth cannot get closer by a link.
 const MIN_DEPTH_OF_A_LINK: u32 = 1;
@@ -72,19 +75,27 @@ impl Depths {
     }
 
     /// Restores what an earlier process stored, and collects from now on what a later one needs.
+    pub fn resume(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+        if self.max_depth.is_some() {
+            self.changed = Some(HashSet::new());
+            self.learn(known);
+        }
+    }
+
+    /// Adds what other processes know.
     ///
     /// What waits in the queue was stored there with the depth at which it was found. It may be nearer by a page that
     /// was settled later, so the depths of pages are passed on to the targets of their links.
-    pub fn resume(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+    pub fn learn(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         let Some(max_depth) = self.max_depth else { return };
         let mut with_links = Vec::new();
         for (fingerprint, known) in known {
             match known {
                 KnownDepth::Page { depth, links } => {
-                    self.links += links.len();
-                    with_links.extend((!links.is_empty()).then_some((depth, fingerprint)));
-                    self.pages.insert(fingerprint, Page { depth, links });
+                    self.too_deep.remove(&fingerprint);
+                    with_links.extend(self.learn_page(fingerprint, depth, links).map(|depth| (depth, fingerprint)));
                 }
+                KnownDepth::TooDeep(_) if self.pages.contains_key(&fingerprint) => {}
                 // The largest depth may have been less then.
                 KnownDepth::TooDeep(request) if request.depth <= max_depth => {
                     self.add_nearer(fingerprint, *request);
@@ -92,12 +103,22 @@ impl Depths {
                 KnownDepth::TooDeep(request) => drop(self.too_deep.insert(fingerprint, *request)),
             }
         }
-        self.changed = Some(HashSet::new());
         // The nearest first, so that few depths are corrected twice.
         with_links.sort_unstable();
         for (_, page) in with_links {
             self.bring_nearer(page);
         }
+    }
+
+    /// Adds a page. Returns its depth if it has links.
+    fn learn_page(&mut self, fingerprint: Fingerprint, depth: u32, links: Box<[DepthLink]>) -> Option<u32> {
+        let page = self.pages.entry(fingerprint).or_insert(Page { depth, links: Box::default() });
+        page.depth = page.depth.min(depth);
+        if page.links.is_empty() {
+            self.links += links.len();
+            page.links = links;
+        }
+        (!page.links.is_empty()).then_some(page.depth)
     }
 
     /// Returns the fingerprints of what was dropped as too deep.
@@ -118,19 +139,26 @@ impl Depths {
         changed.into_iter().flatten().map(|fingerprint| (fingerprint, known(&fingerprint))).collect()
     }
 
-    /// Records whether a URL belongs to another process.
-    pub fn set_foreign(&mut self, fingerprint: Fingerprint, is_foreign: bool) {
-        if !is_foreign {
-            self.foreign.remove(&fingerprint);
-        } else if self.max_depth.is_some() && self.foreign.len() < MAX_PAGES {
-            self.foreign.insert(fingerprint);
+    /// Keeps a request for a URL of another process, unless no shorter path to it is possible.
+    pub fn keep_foreign(&mut self, fingerprint: Fingerprint, request: &Request) {
+        if self.max_depth.is_none() || request.depth <= MIN_DEPTH_OF_A_LINK {
+            return;
+        }
+        let has_room = self.foreign.len() < MAX_FOREIGN;
+        match self.foreign.get_mut(&fingerprint) {
+            Some(kept) => kept.depth = kept.depth.min(request.depth),
+            None if has_room => drop(self.foreign.insert(fingerprint, request.clone())),
+            None => self.note_full(),
         }
     }
 
+    /// Tells whether a request is deep enough to be dropped.
+    pub fn is_too_deep(&self, request: &Request) -> bool {
+        self.max_depth.is_some_and(|most| request.depth > most)
+    }
+
     fn note_change(&mut self, fingerprint: Fingerprint) {
-        if let Some(changed) = &mut self.changed
-            && !self.foreign.contains(&fingerprint)
-        {
+        if let Some(changed) = &mut self.changed {
             changed.insert(fingerprint);
         }
     }
@@ -252,6 +280,13 @@ impl Depths {
             let (depth, links) = (*depth, std::mem::take(links));
             for link in &links {
                 let (to, depth) = (&link.to, link.depth(depth));
+                if let Some(request) =
+                    self.foreign.get_mut(to).filter(|request| depth <= max_depth && depth < request.depth)
+                {
+                    request.depth = depth;
+                    let request = request.clone();
+                    self.add_nearer(*to, request);
+                }
                 if let Some(child) = self.pages.get_mut(to) {
                     if depth < child.depth {
                         child.depth = depth;

@@ -210,6 +210,8 @@ pub struct GainedParts {
     pub domains: Vec<(Domain, DomainHistory)>,
     /// When their domains were last asked; those of a part of which nothing is said may have been asked just now.
     pub rested: Vec<LastAsked>,
+    /// What was stored of depths since they were last read, where the crawl has a largest one.
+    pub depths: Vec<(Fingerprint, KnownDepth)>,
 }
 
 /// A stored robots file.

@@ -21,6 +21,11 @@ impl HeartbeatWatch {
         Self { beat, since: now }
     }
 
+    /// Returns the last sign.
+    pub fn beat(&self) -> i64 {
+        self.beat
+    }
+
     /// Notes the sign that was read at `now` at the latest. Another one ends the silence.
     pub fn note(&mut self, beat: i64, now: Instant) {
         if beat != self.beat {

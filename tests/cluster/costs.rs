@@ -1,45 +1,9 @@
 //! What a page costs the database.
 
-use std::sync::mpsc;
-
 use super::*;
 
 /// How long each direction to the database takes.
 const AWAY: Duration = Duration::from_millis(20);
-
-/// Forwards to the server, `AWAY` later.
-fn far_away(server: &PostgresServer) -> u16 {
-    let (listener, address) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.address());
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let upstream = TcpStream::connect(address).unwrap();
-            let pairs = [(client.try_clone().unwrap(), upstream.try_clone().unwrap()), (upstream, client)];
-            for (mut from, mut to) in pairs {
-                to.set_nodelay(true).unwrap();
-                let (on_its_way, arrives) = mpsc::channel::<(Instant, Vec<u8>)>();
-                thread::spawn(move || {
-                    for (at, bytes) in arrives {
-                        thread::sleep(at.saturating_duration_since(Instant::now()));
-                        if to.write_all(&bytes).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = to.shutdown(Shutdown::Both);
-                });
-                thread::spawn(move || {
-                    let mut buffer = [0; 65_536];
-                    while let Ok(read @ 1..) = from.read(&mut buffer) {
-                        if on_its_way.send((Instant::now() + AWAY, buffer[..read].to_vec())).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-        }
-    });
-    port
-}
 
 /// Two nodes, each of which commits many pages at a time, since the database is far away. What counts is the time of
 /// all processes of the database, with what it does in the background. Only with `ACTIX_CRAWLER_TEST_LONGER`: where
@@ -53,7 +17,7 @@ fn a_page_costs_the_database_at_most_60_us_where_a_hundred_are_in_a_commit() {
     let server = Arc::new(PostgresServer::start());
     let site = Site::of(Shape { network: [127, 1], domains: 100, pages: 200 });
     let mut shared = Shared::at(server.clone(), "costs", &site, None);
-    shared.database = server.url_at(far_away(&server), "costs");
+    shared.database = server.url_at(way::to(&server, AWAY, &Arc::default()), "costs");
     (shared.spacing, shared.term) = (Duration::from_millis(1), Duration::from_secs(10));
     (0..2).for_each(|_| shared.start());
     until("both crawl", || shared.has_shared_out(2) && site.times().len() > 300);

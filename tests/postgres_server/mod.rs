@@ -248,6 +248,13 @@ impl PostgresServer {
         self.client(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Runs the script of a dump.
+    pub fn run_script(&self, database: &str, script: &str) {
+        let mut psql = self.client(database).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        psql.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        assert!(psql.wait().unwrap().success(), "the script fails");
+    }
+
     fn client(&self, database: &str) -> Command {
         let mut psql = Command::new(binary("psql"));
         psql.env("PGPASSWORD", PASSWORD).args(["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1"]);

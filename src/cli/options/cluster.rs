@@ -43,8 +43,20 @@ pub enum ClusterTask {
     /// Write what waits in a shared crawl as JSON Lines, each with its part and state: waiting, tried (and to be tried
     /// again) or sent (on its way to another node)
     Export(SharedCrawl),
-    /// Remove a shared crawl with all that its database keeps of it; nodes that crawl it give up
-    Drop(SharedCrawl),
+    /// Remove a shared crawl that nobody crawls, with all that its database keeps of it
+    Drop(DroppedCrawl),
+}
+
+/// A shared crawl to be removed.
+#[derive(Args, Debug)]
+pub struct DroppedCrawl {
+    /// The crawl.
+    #[command(flatten)]
+    pub crawl: SharedCrawl,
+    /// Remove it though nodes crawl it, which give up then. If it is begun anew within their term, its servers may be
+    /// asked too soon
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Seeds for a shared crawl.

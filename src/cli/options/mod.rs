@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::{
-    cluster::{ClusterCommandOptions, ClusterOptions, ClusterTask, SharedCrawl, SharedSeeds},
+    cluster::{ClusterCommandOptions, ClusterOptions, ClusterTask, DroppedCrawl, SharedCrawl, SharedSeeds},
     config::{ConfigOptions, ConfigTask},
     crawl::CrawlOptions,
     look::{FetchOptions, RobotsOptions, SitemapOptions},

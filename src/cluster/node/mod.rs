@@ -21,7 +21,7 @@ use crate::{
     frontier::{
         stores::postgres::{
             Joined,
-            schema::{CrawlPlace, is_dropped, random_number},
+            schema::{CrawlPlace, VERSION, is_dropped, random_number},
         },
         windowed::store::Counters,
     },
@@ -153,9 +153,14 @@ impl Node {
             transaction.execute_typed(sql, &[(&sessions, Type::INT8_ARRAY)]).await?;
         }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
-        let sql = "INSERT INTO node (session, name, term, ends) VALUES ($1, $2, $3, $4)";
-        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-            [(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8), (&ends, Type::INT8)];
+        let sql = "INSERT INTO node (session, name, version, term, ends) VALUES ($1, $2, $3, $4, $5)";
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&session, Type::INT8),
+            (&name, Type::TEXT),
+            (&VERSION, Type::INT4),
+            (&term, Type::INT8),
+            (&ends, Type::INT8),
+        ];
         transaction.execute_typed(sql, &parameters).await?;
         transaction.commit().await?;
         if has_failed_over {
@@ -304,10 +309,12 @@ async fn void_all(transaction: &Transaction<'_>, term: i64) -> std::result::Resu
         .await?;
     let before = random_number();
     // The longest term of those that are known.
-    let sql = "INSERT INTO node (session, name, term, ends) \
-               SELECT $1, 'all nodes from before the failover', greatest($2, max(term)), \
+    let sql = "INSERT INTO node (session, name, version, term, ends) \
+               SELECT $1, 'all nodes from before the failover', $3, greatest($2, max(term)), \
                (SELECT CASE WHEN state = 'ended' THEN -1 ELSE ends END FROM crawl) FROM node";
-    transaction.execute_typed(sql, &[(&before, Type::INT8), (&term, Type::INT8)]).await?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&before, Type::INT8), (&term, Type::INT8), (&VERSION, Type::INT4)];
+    transaction.execute_typed(sql, &parameters).await?;
     transaction.execute_typed("UPDATE part SET owner = $1", &[(&before, Type::INT8)]).await.map(drop)
 }
 

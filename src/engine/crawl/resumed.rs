@@ -27,7 +27,7 @@ impl Crawl {
 
     fn go_on_with(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
-            self.intake.resume_depths(resumed.depths);
+            self.intake.resume_depths(resumed.depths, resumed.is_shared);
             self.intake.resume_visits(resumed.visits);
         }
         if resumed.was_open || resumed.checkpoint.is_some() {

@@ -79,7 +79,7 @@ impl Crawl {
 
     /// Takes domains over from another process, which may have just sent requests to them.
     pub(super) fn gain(&mut self, gained: GainedParts, now: Instant, time: SystemTime) {
-        let GainedParts { parts, domains, rested } = gained;
+        let GainedParts { parts, domains, rested, depths } = gained;
         for (domain, _) in &domains {
             self.domains.lose(domain);
         }
@@ -88,6 +88,7 @@ impl Crawl {
             self.recall(&domain, &history, now, time);
             self.domains.schedule(&domain, now);
         }
+        self.intake.learn_depths(&mut turn!(self, now), depths);
     }
 
     /// Forgets domains that belong to another process: their leases have ended, and the frontier lends no more requests

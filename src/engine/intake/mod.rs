@@ -94,8 +94,14 @@ impl Intake {
     }
 
     /// Restores the depths that an earlier process stored. Only for a crawl that stores its own.
-    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
-        self.admission.resume_depths(known);
+    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>, is_shared: bool) {
+        self.admission.resume_depths(known, is_shared);
+    }
+
+    /// Learns the depths that other processes have stored, and admits what is no longer too deep.
+    pub fn learn_depths(&mut self, turn: &mut Turn<'_>, known: Vec<(Fingerprint, KnownDepth)>) {
+        self.admission.learn_depths(known);
+        self.admit_nearer(turn);
     }
 
     /// Queues a file. The spider has asked for it, so no rule for links applies; its robots file does.

@@ -214,12 +214,19 @@ impl Admission {
         if let Some(visit) = self.visits.of(&fingerprint) {
             request.rare.get_or_insert_default().visited = Some(visit);
         }
-        if self.depths.is_active() {
-            self.depths.set_foreign(fingerprint, !frontier.holds(&self.key.domain(&request.url)));
+        let foreign = self.depths.is_active().then(|| self.key.domain(&request.url));
+        let foreign = foreign.filter(|domain| !frontier.holds(domain));
+        if foreign.is_some() {
+            self.depths.keep_foreign(fingerprint, &request);
         }
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             self.depths.found_again(fingerprint, request.depth);
             self.note_for_good(fingerprint, request.depth);
+            if let Some(domain) = foreign.filter(|_| !self.depths.is_too_deep(&request)) {
+                // Its owner may know no path as short as this.
+                request.domain = Some(domain.clone());
+                frontier.offer(&domain, fingerprint, request, now);
+            }
             return Admitted::AlreadySeen;
         }
         let before = self.drops.of(&fingerprint);
@@ -322,10 +329,18 @@ impl Admission {
         }
     }
 
-    /// Restores the depths that an earlier process stored, and collects from now on what a later one needs.
-    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+    /// Restores the depths that an earlier process stored, and collects from now on what a later one needs. `is_shared`
+    /// tells whether other processes have counted the drops, which this one cannot undo.
+    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>, is_shared: bool) {
         self.depths.resume(known);
-        self.drops.resume(self.depths.dropped_before());
+        if !is_shared {
+            self.drops.resume(self.depths.dropped_before());
+        }
+    }
+
+    /// Adds what other processes know of depths. Afterwards [`Admission::take_nearer`] may return something.
+    pub fn learn_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+        self.depths.learn(known);
     }
 
     /// Takes out what has changed of the depths since the last time, to be stored; `None` in place of what is

@@ -248,7 +248,7 @@ impl WindowedFrontier {
 
     /// Begins with parts that belonged to others. What those have admitted meanwhile is in the store only.
     fn gain(&mut self, gained: Gained) {
-        let Gained { parts, waiting, histories, rested, numbers } = gained;
+        let Gained { parts, waiting, histories, rested, depths, numbers } = gained;
         self.next = numbers;
         self.recent.forget_all();
         // What is not committed yet is not in the store.
@@ -266,7 +266,7 @@ impl WindowedFrontier {
         if let Some(sharing) = &mut self.sharing {
             // Before the requests that have come for them, and after what was lost.
             let after_lost = usize::from(matches!(sharing.news.front(), Some(StoreNews::Lost(_))));
-            let gained = GainedParts { parts, domains: domains.into_iter().collect(), rested };
+            let gained = GainedParts { parts, domains: domains.into_iter().collect(), rested, depths };
             sharing.news.insert(after_lost, StoreNews::Gained(gained));
         }
     }

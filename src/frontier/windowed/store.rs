@@ -213,6 +213,8 @@ pub struct Gained {
     pub histories: Vec<(Domain, DomainHistory)>,
     /// When the domains were last asked of parts that their owners gave away in order.
     pub rested: Vec<LastAsked>,
+    /// What was stored of depths since [`Store::depths`] or this were last read; nothing if they never were.
+    pub depths: Vec<(Fingerprint, KnownDepth)>,
     /// What entries, leases and tickets are numbered from: no number of these parts is as high, and no other machine
     /// uses one of the next 2^40.
     pub numbers: u64,

@@ -165,7 +165,9 @@ impl Link {
         if let Some(ends) = commit.wakes_from
             && locked_ends(&transaction).await? != Some(ends)
         {
-            return Err(Failed::Ended);
+            transaction.rollback().await?;
+            // What an earlier try has stored may have been done by others since, and the crawl has ended by that.
+            return if self.has_committed(client, commit.number).await? { Ok(()) } else { Err(Failed::Ended) };
         }
         let own = "UPDATE node SET commits = $2, idle = $3, counters = COALESCE($4, counters), pages = COALESCE($5, pages), \
                    requests = COALESCE($6, requests), pages_drawn = pages_drawn - $7, \
@@ -196,11 +198,7 @@ impl Link {
         let (owned, foreign, written) = tokio::join!(biased; owned, foreign, statements::write(&transaction, rows));
         if owned? == 0 {
             transaction.rollback().await?;
-            let sql = "SELECT EXISTS (SELECT FROM node WHERE session = $1 AND commits = $2)";
-            let parameters: [Parameter<'_>; 2] = [(&self.session, Type::INT8), (&commit.number, Type::INT8)];
-            let rows = client.query_typed(sql, &parameters).await?;
-            let has_come_through = rows.first().map_or(Ok(false), |row| row.try_get(0))?;
-            return if has_come_through { Ok(()) } else { Err(Failed::Lost) };
+            return if self.has_committed(client, commit.number).await? { Ok(()) } else { Err(Failed::Lost) };
         }
         if let Some(row) = foreign?.first() {
             let part: i16 = row.try_get(0)?;
@@ -208,6 +206,13 @@ impl Link {
         }
         written?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Tells whether an earlier try of the commit of this number has come through.
+    async fn has_committed(&self, client: &Client, number: i64) -> std::result::Result<bool, SqlError> {
+        let sql = "SELECT EXISTS (SELECT FROM node WHERE session = $1 AND commits = $2)";
+        let rows = client.query_typed(sql, &[(&self.session, Type::INT8), (&number, Type::INT8)]).await?;
+        rows.first().map_or(Ok(false), |row| row.try_get(0))
     }
 
     /// Returns the number of this node's last commit.

@@ -1,12 +1,14 @@
 //! The driver for PostgreSQL: a crawl that machines share, in a schema of its own (`schema.sql`). Only its owner
 //! writes; each commit names its token (`link`).
 
+mod gained;
 mod link;
 mod rows;
 pub(crate) mod schema;
 mod shares;
 mod sharing;
 mod statements;
+mod upgrade;
 
 use std::{
     cell::{Cell, RefCell},
@@ -344,12 +346,13 @@ impl Store for PostgresStore {
     }
 
     fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>> {
+        // First: what comes meanwhile is read with the next parts.
+        let horizon = self.rows(gained::HORIZON, &[])?.first().map(|row| self.column(row, 0)).transpose()?;
         let rows = self.rows("SELECT fingerprint, known FROM depth", &[])?;
-        let known = |row| {
-            let known = KnownDepth::from_bytes(self.column(row, 1)?);
-            Ok((self.fingerprint(row, 0)?, known.ok_or_else(|| self.damaged(&"a depth is cut short"))?))
-        };
-        rows.iter().map(known).collect()
+        let known = |row| gained::depth_in(row).map_err(|_| self.damaged(&"a depth is cut short"));
+        let depths = rows.iter().map(known).collect();
+        self.known.borrow_mut().depth_horizon = horizon;
+        depths
     }
 
     fn visits(&self, max: usize) -> Result<Vec<(Fingerprint, PageVisit)>> {

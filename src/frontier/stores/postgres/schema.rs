@@ -4,15 +4,14 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use tokio_postgres::{Client, types::Type};
 
+pub(crate) use super::upgrade::VERSION;
+use super::upgrade::{self, LiveNode, OLDEST, UpgradeError, live_nodes};
 use crate::{
     clock,
     error::{Error, Result},
     frontier::part::Part,
     postgres::{Server, said},
 };
-
-/// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 4;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -79,22 +78,32 @@ impl CrawlPlace {
         })
     }
 
-    /// Creates the tables unless they are there. Of several that do so at once, one creates them.
+    /// Creates the tables unless they are there, and brings those of an earlier version to this one. Of several that do
+    /// so at once, one does it.
     ///
     /// # Errors
-    /// The database refuses, or the tables are of another version.
+    /// The database refuses, the tables are of a version that cannot be read, or nodes of an older program crawl.
     pub async fn ensure(&self, client: &mut Client) -> Result<()> {
         let version = self.try_ensure(client).await.map_err(|error| self.unusable(&error))?;
+        if (OLDEST..VERSION).contains(&version) {
+            return upgrade::upgrade(client, &self.name).await.map_err(|error| match error {
+                UpgradeError::Sql(error) => self.unusable(&error),
+                UpgradeError::Live(nodes) => self.refuse(format!(
+                    "its tables are of version {version}, and are not upgraded to {VERSION} while nodes of an older \
+                     program crawl: {}; stop them with their program, as by `cluster stop`, and start this one again",
+                    nodes.join(", ")
+                )),
+            });
+        }
         self.is_known(version)
     }
 
-    /// Checks that this program knows the version of the tables.
+    /// Checks that the tables are of this program's version.
     ///
     /// # Errors
-    /// It does not, or the database refuses.
+    /// They are not, or the database refuses.
     pub async fn check_version(&self, client: &Client) -> Result<()> {
-        let rows = client.query_typed("SELECT version FROM crawl", &[]).await;
-        let version = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
+        let version = upgrade::version(client).await;
         self.is_known(version.map_err(|error| self.unusable(&error))?)
     }
 
@@ -104,18 +113,19 @@ impl CrawlPlace {
             later if later > VERSION => Err(self.refuse(format!(
                 "its tables are of version {later}, and this program knows {VERSION}; update actix-crawler"
             ))),
-            earlier => Err(self.refuse(format!(
-                "its tables are of version {earlier}, which this program cannot read; end the crawl with the program \
-                 that began it"
+            OLDEST..VERSION => Err(self.refuse(format!(
+                "its tables are of version {version}, and this program knows {VERSION}; stop all nodes with their program, \
+                 make a backup, and start one node of this program, which upgrades the tables"
+            ))),
+            _ => Err(self.refuse(format!(
+                "its tables are of version {version}, and the oldest that can be upgraded is {OLDEST}; drop it, and begin again"
             ))),
         }
     }
 
     async fn try_ensure(&self, client: &mut Client) -> std::result::Result<i32, tokio_postgres::Error> {
         let transaction = client.transaction().await?;
-        // The lock ends with the transaction.
-        let lock = "SELECT pg_advisory_xact_lock(hashtext('actix-crawler'), hashtext($1))";
-        transaction.query_typed(lock, &[(&self.name, Type::TEXT)]).await?;
+        upgrade::lock(&transaction, &self.name).await?;
         if !exists(&transaction.query_typed(EXISTS, &[(&self.schema(), Type::TEXT)]).await?)? {
             transaction.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\";\n{TABLES}", self.schema())).await?;
             transaction.execute_typed("INSERT INTO crawl (version) VALUES ($1)", &[(&VERSION, Type::INT4)]).await?;
@@ -125,10 +135,9 @@ impl CrawlPlace {
             let sql = "INSERT INTO rested (part, domain, ages) SELECT part, '', '{}' FROM part";
             transaction.execute_typed(sql, &[]).await?;
         }
-        let rows = transaction.query_typed("SELECT version FROM crawl", &[]).await?;
-        let version = rows.first().map(|row| row.try_get(0)).transpose()?;
+        let version = upgrade::version(&transaction).await?;
         transaction.commit().await?;
-        Ok(version.unwrap_or_default())
+        Ok(version)
     }
 
     /// Tells whether the crawl is there.
@@ -140,13 +149,41 @@ impl CrawlPlace {
         rows.and_then(|rows| exists(&rows)).map_err(|error| self.unusable(&error))
     }
 
-    /// Removes the crawl with all that it has.
+    /// Removes the crawl with all that it has, whatever the version of its tables.
     ///
     /// # Errors
-    /// The database refuses.
-    pub async fn drop_tables(&self, client: &Client) -> Result<()> {
-        let dropped = client.batch_execute(&format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema())).await;
-        dropped.map_err(|error| self.unusable(&error))
+    /// The database refuses, or nodes may crawl it, and nothing is to be forced.
+    pub async fn drop_tables(&self, client: &mut Client, by_force: bool) -> Result<()> {
+        let live = self.try_drop(client, by_force).await.map_err(|error| self.unusable(&error))?;
+        if live.is_empty() {
+            return Ok(());
+        }
+        let nodes = live.iter().map(|LiveNode { name, silent, .. }| format!("{name}, seen {silent:.1} s ago"));
+        Err(self.refuse(format!(
+            "nodes crawl it: {}; stop them first, as by `cluster stop`, or drop it with `--force`",
+            nodes.collect::<Vec<_>>().join("; ")
+        )))
+    }
+
+    /// Returns the nodes that may crawl; then nothing is dropped.
+    async fn try_drop(
+        &self,
+        client: &mut Client,
+        by_force: bool,
+    ) -> std::result::Result<Vec<LiveNode>, tokio_postgres::Error> {
+        let transaction = client.transaction().await?;
+        upgrade::lock(&transaction, &self.name).await?;
+        if !by_force {
+            // Nobody joins until the end.
+            transaction.batch_execute("LOCK TABLE node IN ACCESS EXCLUSIVE MODE").await?;
+            let live: Vec<_> = live_nodes(&transaction).await?.into_iter().filter(LiveNode::may_ask).collect();
+            if !live.is_empty() {
+                return Ok(live);
+            }
+        }
+        transaction.batch_execute(&format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema())).await?;
+        transaction.commit().await?;
+        Ok(Vec::new())
     }
 
     fn schema(&self) -> String {

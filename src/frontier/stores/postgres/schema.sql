@@ -1,4 +1,4 @@
--- What machines share of one crawl: version 4. Each crawl has a schema of its own.
+-- What machines share of one crawl: version 5. Each crawl has a schema of its own.
 --
 -- Every table but the first two has the primary key begin with the part that a row belongs to, 0..1023, a hash of what follows it: so
 -- rows can be spread over several servers by that column.
@@ -34,6 +34,7 @@ CREATE TABLE crawl (
 CREATE TABLE node (
     session bigint PRIMARY KEY,
     name text NOT NULL,
+    version integer NOT NULL CHECK (version >= 5), -- that of the tables which its program writes
     term bigint NOT NULL, -- in milliseconds: how long a sign of life holds, as this node counts
     beat bigint NOT NULL DEFAULT 0,
     state text NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'left', 'dead')),
@@ -134,13 +135,16 @@ CREATE TABLE dead (
     PRIMARY KEY (part, number)
 );
 
--- What is known of depths.
+-- What is known of depths, by any node: of a page, how far it is at the most and where it leads to, or a request that is too deep. Nodes
+-- read what has come since they last looked, as of `included`.
 CREATE TABLE depth (
     part smallint NOT NULL,
     fingerprint bytea NOT NULL,
     known bytea NOT NULL,
+    changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (part, fingerprint)
 );
+CREATE INDEX ON depth (changed);
 
 -- The last visits of pages.
 CREATE TABLE visit (

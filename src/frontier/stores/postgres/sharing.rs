@@ -12,18 +12,18 @@ use url::Url;
 
 use super::{
     Joined,
+    gained::{begin_with_gained, horizon, read_gained, read_new_depths},
     link::{Failed, Link, Parameter, Tries, locked_ends},
-    rows::{last_asked, number_of, part_numbered, signed},
+    rows::{number_of, part_numbered, signed},
     shares::parts_of,
 };
 use crate::{
     clock,
-    domain::Domain,
     error::Result,
     frontier::{
-        durable::{Checkpoint, DomainHistory},
+        durable::Checkpoint,
         part::{Part, PartSet},
-        shared::{Allowance, Arrived, ArrivedId, CrawlState, LastAsked, Others, ToOthers},
+        shared::{Allowance, Arrived, ArrivedId, CrawlState, Others, ToOthers},
         windowed::store::{Counters, Gained, Look},
     },
     identity::Fingerprint,
@@ -43,6 +43,8 @@ pub(super) struct NodeView {
     handed: HashSet<ArrivedId>,
     /// Rows of `included` by transactions before this one were read.
     horizon: Option<String>,
+    /// Rows of `depth` by transactions before this one were read; `None` if nobody needs them.
+    pub depth_horizon: Option<String>,
     /// How often the crawl had ended, and was stopped, when this node joined.
     pub ends: i64,
     stops: i64,
@@ -87,6 +89,7 @@ impl NodeView {
             gains: 0,
             handed: HashSet::new(),
             horizon: None,
+            depth_horizon: None,
             ends,
             stops,
             drawn: Allowance::default(),
@@ -326,7 +329,9 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
     let gained = match begun {
         Some((numbers, mut rested)) => {
             rested.retain(|asked| given.contains(asked.part));
-            Some(Gained { rested, numbers, ..read_gained(client, &new).await? })
+            let gained = read_gained(client, &new).await?;
+            let depths = read_new_depths(client, &mut known.depth_horizon).await?;
+            Some(Gained { rested, numbers, depths, ..gained })
         }
         None => None,
     };
@@ -339,6 +344,7 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
             gained.waiting.extend(before.waiting);
             gained.histories.extend(before.histories);
             gained.rested.extend(before.rested);
+            gained.depths.extend(before.depths);
         }
         known.look.gained = Some(gained);
     }
@@ -389,52 +395,6 @@ async fn read_owners(transaction: &Transaction<'_>) -> StdResult<BTreeMap<Part, 
     Ok(owners)
 }
 
-/// Says that a node which has taken parts is not idle. Returns the numbers from which it goes on, and what the former
-/// owners have said of when the domains were asked: it is removed, since it is true of nobody's later.
-async fn begin_with_gained(
-    transaction: &Transaction<'_>,
-    session: i64,
-    gained: &PartSet,
-) -> StdResult<(u64, Vec<LastAsked>), Failed> {
-    let sql = "UPDATE node SET idle = false WHERE session = $1";
-    transaction.execute_typed(sql, &[(&session, Type::INT8)]).await?;
-    let block = transaction.query_typed("SELECT nextval('block')", &[]).await?;
-    let block: i64 = block.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-    let parts: Vec<_> = gained.iter().map(number_of).collect();
-    let sql = "DELETE FROM rested WHERE part = ANY($1) RETURNING part, domain, ages";
-    let mut rested = Vec::new();
-    for row in transaction.query_typed(sql, &[(&parts, Type::INT2_ARRAY)]).await? {
-        // What cannot be read counts as asked just now.
-        rested.extend(last_asked(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-    }
-    Ok((block.unsigned_abs() << BLOCK_BITS, rested))
-}
-
-/// Reads what comes with parts.
-async fn read_gained(client: &Client, gained: &PartSet) -> StdResult<Gained, Failed> {
-    let parts: Vec<_> = gained.iter().map(number_of).collect();
-    let of_parts: [Parameter<'_>; 1] = [(&parts, Type::INT2_ARRAY)];
-    let sql = "SELECT domain, requests FROM waiting WHERE part = ANY($1)";
-    let waiting = client.query_typed(sql, &of_parts).await?;
-    let sql = "SELECT domain, history FROM past WHERE part = ANY($1)";
-    let histories = client.query_typed(sql, &of_parts).await?;
-    let waits = |row: &Row| Ok((Domain::new(row.try_get(0)?), row.try_get::<_, i64>(1)?.unsigned_abs()));
-    let history = |row: &Row| -> StdResult<(Domain, DomainHistory), Failed> {
-        let history = serde_json::from_str(row.try_get(1)?).map_err(|error| Failed::Damaged(error.to_string()))?;
-        Ok((Domain::new(row.try_get(0)?), history))
-    };
-    Ok(Gained {
-        parts: *gained,
-        waiting: waiting.iter().map(waits).collect::<StdResult<_, SqlError>>()?,
-        histories: histories.iter().map(history).collect::<StdResult<_, _>>()?,
-        ..Gained::default()
-    })
-}
-
-/// A block has 2^40 numbers: at 10,000 a second it lasts for three years, and there are as many blocks as one node
-/// could draw in a year, four in a second.
-const BLOCK_BITS: u32 = 40;
-
 async fn read_inbox(client: &Client, known: &mut NodeView) -> StdResult<(), Failed> {
     let room = MAX_HANDED.saturating_sub(known.handed.len());
     if room == 0 || known.held.is_empty() {
@@ -468,8 +428,7 @@ fn arrived_in(row: &Row) -> StdResult<Arrived, Failed> {
 /// Reads which hosts have come into the scope. A transaction that was open when this was last read may have added some
 /// since.
 async fn read_included(client: &Client, known: &mut NodeView) -> StdResult<Vec<Url>, Failed> {
-    let horizon = client.query_typed("SELECT pg_snapshot_xmin(pg_current_snapshot())::text", &[]).await?;
-    let horizon: Option<String> = horizon.first().map(|row| row.try_get(0)).transpose()?;
+    let horizon = horizon(client).await?;
     let sql = "SELECT url FROM included WHERE added >= coalesce($1, '0')::text::xid8";
     let rows = client.query_typed(sql, &[(&known.horizon, Type::TEXT)]).await?;
     known.horizon = horizon;

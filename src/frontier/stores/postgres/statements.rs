@@ -59,7 +59,7 @@ pub(super) async fn write(transaction: &Transaction<'_>, rows: &Rows) -> Result<
         write_keyed(transaction, table("seen", ("fingerprint", BYTES), ("at", NUMBER)), &rows.seen).boxed(),
         write_keyed(transaction, table("past", ("domain", TEXT), ("history", TEXT)), &rows.past).boxed(),
         write_keyed(transaction, table("dead", ("number", NUMBER), ("letter", TEXT)), &rows.dead).boxed(),
-        write_keyed(transaction, table("depth", ("fingerprint", BYTES), ("known", BYTES)), &rows.depth).boxed(),
+        write_depths(transaction, &rows.depth).boxed(),
         write_keyed(transaction, table("visit", ("fingerprint", BYTES), ("visit", BYTES)), &rows.visit).boxed(),
         write_keyed(transaction, table("robots", ("origin", TEXT), ("file", BYTES)), &rows.robots).boxed(),
         write_included(transaction, &rows.included).boxed(),
@@ -107,6 +107,37 @@ async fn write_keyed<K: Key, V: ToSql + Sync>(
              WHERE {name}.part = gone.part AND {name}.{key} = gone.key"
         );
         transaction.execute_typed(&sql, &[(&parts, SMALL), (&removed, key_type)]).await?;
+    }
+    Ok(())
+}
+
+/// Merges what is known of depths: a page keeps the least of them, and its links, whoever has found it without.
+const PUT_DEPTHS: &str = "INSERT INTO depth AS before (part, fingerprint, known) \
+     SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bytea[]) ON CONFLICT (part, fingerprint) DO UPDATE SET \
+     changed = DEFAULT, known = CASE WHEN get_byte(before.known, 0) = 1 THEN EXCLUDED.known \
+     WHEN get_byte(EXCLUDED.known, 0) = 1 THEN before.known \
+     ELSE least(substring(before.known, 1, 5), substring(EXCLUDED.known, 1, 5)) || \
+     substring(CASE WHEN length(EXCLUDED.known) > 5 THEN EXCLUDED.known ELSE before.known END, 6) END";
+
+/// Forgets what was too deep and no longer is.
+const REMOVE_DEPTHS: &str = "DELETE FROM depth USING unnest($1::smallint[], $2::bytea[]) AS gone (part, fingerprint) \
+     WHERE depth.part = gone.part AND depth.fingerprint = gone.fingerprint AND get_byte(known, 0) = 1";
+
+async fn write_depths(
+    transaction: &Transaction<'_>,
+    depths: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+) -> Result<(), SqlError> {
+    let (keys, values): (Vec<_>, Vec<_>) =
+        depths.iter().filter_map(|(key, known)| Some((key, known.as_ref()?))).collect();
+    if !keys.is_empty() {
+        let parts: Vec<_> = keys.iter().map(|key| key.part()).collect();
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] = [(&parts, SMALL), (&keys, BYTES), (&values, BYTES)];
+        transaction.execute_typed(PUT_DEPTHS, &parameters).await?;
+    }
+    let removed: Vec<_> = depths.iter().filter(|(_, known)| known.is_none()).map(|(key, _)| key).collect();
+    if !removed.is_empty() {
+        let parts: Vec<_> = removed.iter().map(|key| key.part()).collect();
+        transaction.execute_typed(REMOVE_DEPTHS, &[(&parts, SMALL), (&removed, BYTES)]).await?;
     }
     Ok(())
 }

@@ -5,14 +5,18 @@ use std::{
     time::Instant,
 };
 
-use super::{schema::random_number, shares::owner_of, *};
+use super::{
+    schema::{VERSION, random_number},
+    shares::owner_of,
+    *,
+};
 use crate::{
     frontier::{
         Frontier as _, Next, Offered,
         durable::{Checkpoint, DomainHistory, Durable as _, Listener, Opening, Resumed, StoreNews},
         laws::{Subject, check_subject},
         part::{Part, PartSet},
-        shared::{Allowance, CrawlState, LastAsked, Shared as _, ToOthers},
+        shared::{Allowance, CrawlState, LastAsked, Sent, Shared as _, ToOthers},
         windowed::{
             state::State,
             store::Change,
@@ -65,7 +69,7 @@ impl Database {
     fn join(&self) -> PostgresStore {
         let session = random_number();
         let ends = self.sql(&format!(
-            "INSERT INTO node (session, name, term) VALUES ({session}, 'test', 10000); SELECT ends FROM crawl"
+            "INSERT INTO node (session, name, version, term) VALUES ({session}, 'test', {VERSION}, 10000); SELECT ends FROM crawl"
         ));
         let joined = Joined {
             session,
@@ -118,7 +122,8 @@ impl OverPostgres {
             })
         };
         let other = std::iter::repeat_with(random_number).find(is_right).unwrap();
-        let insert = format!("INSERT INTO node (session, name, term) VALUES ({other}, 'other', 10000)");
+        let insert =
+            format!("INSERT INTO node (session, name, version, term) VALUES ({other}, 'other', {VERSION}, 10000)");
         let insert = if self.away.is_empty() { "SELECT 1" } else { &insert };
         self.database.sql(&format!("BEGIN; DELETE FROM node WHERE name = 'other'; {insert}; COMMIT"));
     }
@@ -203,6 +208,12 @@ fn with_a_part_that_moves(database: &Database) -> (PostgresStore, PostgresStore,
     let (first, second) = (database.take_over(), database.join());
     let domain = domain_that_falls_to(&second, &first);
     (first, second, domain)
+}
+
+/// Commits that nothing is left to do, of the parts of so many gains.
+fn say_idle(store: &PostgresStore, gains: u64) -> Result<()> {
+    let to_others = ToOthers { idle: Some(gains), ..ToOthers::default() };
+    store.apply(Batch { to_others, ..Batch::default() })
 }
 
 /// Looks as soon as nodes and parts are looked at again.
@@ -337,17 +348,33 @@ fn whoever_waits_for_what_comes_after_the_end_is_told_that_it_is_not_stored() {
     assert_eq!(database.sql(&format!("SELECT commits FROM node WHERE session = {session}")), "1");
 }
 
+/// Regression: a seed for another node was told as not stored. The try whose answer was lost had stored it, the other
+/// has crawled it, and the crawl has ended by that.
+#[test]
+fn a_seed_of_an_idle_node_that_was_stored_without_an_answer_is_not_told_as_too_late() {
+    let database = Database::new();
+    database.begin();
+    let store = database.take_over();
+    say_idle(&store, 1).unwrap();
+    database.sql("UPDATE node SET commits = 2; UPDATE crawl SET state = 'ended', ends = ends + 1");
+    let send = || {
+        let request = Request::parse("http://e.org/").unwrap();
+        let (part, fingerprint) = (Part::of(&Domain::new("e.org")), request.fingerprint());
+        let sent = vec![Sent { part, fingerprint, request }];
+        store.apply(Batch { to_others: ToOthers { sent, idle: Some(1), ..ToOthers::default() }, ..Batch::default() })
+    };
+    send().unwrap();
+    assert_eq!(database.sql("SELECT count(*) FROM inbox"), "0", "it is not stored again");
+    assert!(matches!(send(), Err(Error::Ended)), "that was not stored");
+}
+
 /// Regression: a node that had said it was idle, and has got parts since, stored into a crawl that had ended.
 #[test]
 fn a_node_that_got_parts_after_it_was_idle_finds_that_the_crawl_has_ended() {
     let database = Database::new();
     database.begin();
     let (first, second) = (database.take_over(), database.join());
-    let idle = |store: &PostgresStore, gains: u64| {
-        let to_others = ToOthers { idle: Some(gains), ..ToOthers::default() };
-        store.apply(Batch { to_others, ..Batch::default() }).unwrap();
-    };
-    idle(&second, look(&second).gains);
+    say_idle(&second, look(&second).gains).unwrap();
     database.sql(&format!("UPDATE node SET state = 'left' WHERE session = {}", first.link.session()));
     // Its look takes all parts; the crawl ends at the same time.
     database.sql("UPDATE crawl SET state = 'ended', ends = ends + 1");
@@ -373,7 +400,7 @@ fn no_parts_are_taken_from_a_node_that_joins_while_another_looks() {
         // It has come to the parts.
         while database.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'part'::regclass") == "0" {}
         let sql = format!(
-            "INSERT INTO node (session, name, term) VALUES ({session}, 'test', 10000); UPDATE part SET owner = {session}"
+            "INSERT INTO node (session, name, version, term) VALUES ({session}, 'test', {VERSION}, 10000); UPDATE part SET owner = {session}"
         );
         joins.block_on(transaction.batch_execute(&sql)).unwrap();
         joins.block_on(transaction.commit()).unwrap();
@@ -554,7 +581,7 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
 fn tables_of_another_version_and_names_that_are_none_are_refused_with_what_to_do() {
     let database = Database::new();
     database.begin();
-    for (version, advice) in [(5, "update actix-crawler"), (3, "end the crawl with the program")] {
+    for (version, advice) in [(VERSION + 1, "update actix-crawler"), (0, "drop it, and begin again")] {
         database.sql(&format!("UPDATE crawl SET version = {version}"));
         let refused = Background::new().unwrap().block_on(async {
             let place = database.place();
