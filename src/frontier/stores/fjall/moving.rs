@@ -1,5 +1,5 @@
-//! Moving: the way of the latest changes from their rows into the keyspaces of queues and fingerprints, and how both are
-//! read as one.
+//! Moving: the way of the latest changes from their rows into the keyspaces of queues and fingerprints, and how both
+//! are read as one.
 
 use std::{thread, time::Duration};
 

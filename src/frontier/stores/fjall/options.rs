@@ -22,7 +22,8 @@ const MAX_JOURNAL: u64 = 64 << 20;
 
 /// One thread writes full memtables and the others merge, each one keyspace. With a single thread, memtables grew while
 /// a merge lasted (measured: 250 MiB, and commits that took 14 s). With two, the first turned in circles while the
-/// second merged: it takes requests to merge from the queue and puts them back (a fifth of all CPU at two million URLs).
+/// second merged: it takes requests to merge from the queue and puts them back (measured: a fifth of all CPU at two
+/// million URLs).
 const WORKERS: usize = 4;
 
 /// Opens or creates the database.
@@ -53,8 +54,8 @@ pub(super) fn seen() -> KeyspaceCreateOptions {
         .compaction_strategy(merged_by(10))
 }
 
-/// Merges tables when there are so many that were not merged yet: the more, the less often each row is written again, and
-/// the more tables a look-up looks into.
+/// Merges tables when there are so many that were not merged yet: the more, the less often each row is written again,
+/// and the more tables a look-up looks into.
 fn merged_by(tables: u8) -> Arc<Leveled> {
     Arc::new(Leveled::default().with_l0_threshold(tables))
 }
