@@ -221,6 +221,11 @@ impl Store for FjallStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
+        // Before the batch: if it fails, nothing of the batch is stored.
+        let is_full = self.latest.borrow().is_full();
+        if is_full {
+            self.move_latest().map_err(|error| self.failed(&error))?;
+        }
         let mut stored = self.database.batch();
         let (mut changes, others) = in_order(batch.changes)?;
         for (key, change) in others {
@@ -253,8 +258,7 @@ impl Store for FjallStore {
         if !changes.is_empty() {
             self.latest.borrow_mut().take(number, changes);
         }
-        let is_full = self.latest.borrow().is_full();
-        if is_full { self.move_latest().map_err(|error| self.failed(&error)) } else { Ok(()) }
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {
