@@ -248,7 +248,9 @@ impl Store for FjallStore {
         let number = self.latest.borrow().next_row();
         if !changes.is_empty() {
             let mut row = Vec::with_capacity(128 * changes.len());
-            changes.iter().for_each(|change| change.write(&mut row));
+            for change in &changes {
+                change.write(&mut row);
+            }
             stored.insert(&self.meta, latest_key(number), row);
         }
         if let Some(counters) = batch.counters {

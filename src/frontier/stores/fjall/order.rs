@@ -20,13 +20,16 @@ fn key_of(change: &Change) -> Option<Vec<u8>> {
     })
 }
 
+/// A change with the key of its row.
+type Keyed = (Vec<u8>, Change);
+
 /// Sorts changes by row, since sorted keys are stored faster, and keeps only the last of several for one row. Those of
 /// queues and fingerprints are returned apart, as they came.
 ///
 /// # Errors
 /// A request cannot be written.
-pub(super) fn in_order(changes: Vec<Change>) -> Result<(Vec<Latter>, impl Iterator<Item = (Vec<u8>, Change)>)> {
-    let (mut latest, mut others) = (Vec::with_capacity(changes.len()), Vec::new());
+pub(super) fn in_order(changes: Vec<Change>) -> Result<(Vec<Latter>, Vec<Keyed>)> {
+    let (mut latest, mut others) = (Vec::with_capacity(changes.len()), Vec::<Keyed>::new());
     for change in changes {
         match key_of(&change) {
             Some(key) => others.push((key, change)),
@@ -34,16 +37,14 @@ pub(super) fn in_order(changes: Vec<Change>) -> Result<(Vec<Latter>, impl Iterat
         }
     }
     others.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let mut others = others.into_iter().peekable();
-    let last_of_each = std::iter::from_fn(move || {
-        loop {
-            let (key, change) = others.next()?;
-            if others.peek().is_none_or(|(next, _)| *next != key) {
-                return Some((key, change));
-            }
+    let mut rows = Vec::<Keyed>::with_capacity(others.len());
+    for row in others {
+        match rows.last_mut() {
+            Some(last) if last.0 == row.0 => *last = row,
+            _ => rows.push(row),
         }
-    });
-    Ok((latest, last_of_each))
+    }
+    Ok((latest, rows))
 }
 
 /// Returns a change of queues or fingerprints.
