@@ -1,6 +1,6 @@
 //! The site that crawlers are measured on: pages of 14 KiB with 30 links each, which count how often they are requested.
 //!
-//! You will see its address; `/counts` there says how many pages were requested, how often together, and how many more
+//! You will see its address; the pages begin at `/0`, and `/counts` there says how many pages were requested, how often together, and how many more
 //! than once. `benches/peers/run` starts it for each crawler: `cargo run --release --example bench_site [PAGES]`, and
 //! with `bare URL FILE` for the least that a crawl can cost: a loop of awc that knows all URLs before it starts.
 #![allow(clippy::print_stdout, reason = "a program prints")]
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pages = arguments.get(1).and_then(|pages| pages.parse().ok()).unwrap_or(20_000);
     match &arguments[..] {
         [_, pages, role, url, file] if role == "bare" => {
-            actix_web::rt::System::new().block_on(bare(pages.parse()?, url.trim_end_matches('/'), file))
+            actix_web::rt::System::new().block_on(bare(pages.parse()?, url, file))
         }
         _ => actix_web::rt::System::new().block_on(serve(pages)),
     }
@@ -36,12 +36,11 @@ async fn serve(pages: usize) -> Result<(), Box<dyn Error>> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(requested.clone())
-            .route("/", web::get().to(async |counts| page(0, counts)))
             .route("/counts", web::get().to(counts))
             .route("/{n}", web::get().to(async |n: web::Path<usize>, counts| page(*n, counts)))
     });
     let server = server.workers(1).bind("127.0.0.1:0")?;
-    println!("http://{}/", server.addrs()[0]);
+    println!("http://{}", server.addrs()[0]);
     Ok(server.run().await?)
 }
 
