@@ -132,7 +132,8 @@ async fn bare(tls: bool, port: &str) -> Done<u64> {
         roots.add(certificate?)?;
     }
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.resumption = rustls::client::Resumption::in_memory_sessions(domains as usize);
+    // Eight of each server.
+    config.resumption = rustls::client::Resumption::in_memory_sessions(8 * domains as usize);
     let connector = TlsConnector::from(Arc::new(config));
     let get = async |(n, path): (u64, String)| {
         let stream = tokio::net::TcpStream::connect(address(n, port)).await?;
