@@ -1,8 +1,9 @@
 //! Measures high rates at the wire: 1,000 and 5,000 requests a second against a fast local server, by the arrival times
 //! that the kernel noted there.
 //!
-//! You will see the rate that was reached, and the most requests in any second, which is never over the rate.
-//! Run: `cargo run --release --example rates [RATE…]`
+//! You will see the rate that was reached, and the most requests in any second, which is never over the rate; with
+//! `gaps` also the time between each two requests, in ms.
+//! Run: `cargo run --release --example rates [gaps] [RATE…]`
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example prints, and measures")]
 
@@ -33,6 +34,12 @@ async fn main() -> Result<()> {
         println!(
             "{rate}/s asked for: {reached:.0}/s reached ({percent:.1} %), at most {fullest} in a second, {good} good"
         );
+        if std::env::args().any(|word| word == "gaps") {
+            let mut arrivals = api.arrivals().0;
+            arrivals.sort();
+            let gaps = arrivals.windows(2).map(|two| format!(" {:.2}", (two[1] - two[0]).as_secs_f64() * 1e3));
+            println!("gaps in ms:{}", gaps.collect::<String>());
+        }
     }
     Ok(())
 }

@@ -313,11 +313,10 @@ fn a_client_certificate_is_shown_to_its_host_only() {
     assert!(end("other").detail.contains("CertificateRequired"), "{:?}", end("other"));
 }
 
-#[test]
-fn a_second_connection_resumes_the_session_of_the_first() {
-    let authority = Authority::new();
-    let config = Arc::new(config(authority.sign(&for_names(&["name.test"]))));
-    let server = Server::start(move |stream, kinds| {
+/// Answers one request of each connection, and records whether its session was resumed.
+fn closing(config: ServerConfig) -> Server {
+    let config = Arc::new(config);
+    Server::start(move |stream, kinds| {
         let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
         let mut buffer = [0; 4096];
         assert!(stream.read(&mut buffer).unwrap() > 0);
@@ -325,13 +324,35 @@ fn a_second_connection_resumes_the_session_of_the_first() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
         stream.conn.send_close_notify();
         stream.flush().unwrap();
-    });
+    })
+}
+
+#[test]
+fn a_second_connection_resumes_the_session_of_the_first() {
+    let authority = Authority::new();
+    let server = closing(config(authority.sign(&for_names(&["name.test"]))));
     let asked = crawl(&["https://name.test/1", "https://name.test/2"])
         .per_domain(1)
         .ca_file(authority.file())
         .resolve(everything_at(&server));
     assert_eq!(Crawled::of(asked).report.pages(), 2);
     assert_eq!(server.heads(), ["Some(Full)", "Some(Resumed)"]);
+}
+
+/// Regression: of 1,024 sessions rustls keeps those of 128 servers, since each may have eight.
+#[test]
+fn the_sessions_of_hundreds_of_servers_are_resumed() {
+    const SERVERS: usize = 300;
+    let authority = Authority::new();
+    let mut config = config(authority.sign(&for_names(&["*.names.test"])));
+    config.ticketer = tokio_rustls::rustls::crypto::ring::Ticketer::new().unwrap();
+    let server = closing(config);
+    let urls: Vec<_> = (0..2 * SERVERS).map(|n| format!("https://n{}.names.test/{n}", n % SERVERS)).collect();
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    let asked = crawl(&urls).per_domain(4).ca_file(authority.file()).resolve(everything_at(&server));
+    assert_eq!(Crawled::of(asked).report.pages(), 2 * SERVERS as u64);
+    let resumed = server.heads().iter().filter(|kind| *kind == "Some(Resumed)").count();
+    assert_eq!(resumed, SERVERS);
 }
 
 #[test]

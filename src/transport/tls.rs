@@ -104,8 +104,12 @@ struct Configs {
     proxied: Arc<ClientConfig>,
 }
 
-/// The most resumable sessions, about 1 KiB each: as many as the servers that a crawl connects to at once.
-const SESSIONS: usize = 1_024;
+/// The most servers whose sessions can be resumed: those of a crawl with 2,000 requests in flight. Each takes its
+/// certificates and some tickets, about 8 KiB.
+const SERVERS: usize = 2_048;
+
+/// What rustls counts for each server: the most tickets that it keeps.
+const SESSIONS_PER_SERVER: usize = 8;
 
 /// The longest PEM file, in bytes. The certificates of all authorities that browsers trust take 200 KiB.
 const MAX_PEM: u64 = 16 << 20;
@@ -199,7 +203,7 @@ impl Configs {
             }
         };
         direct.alpn_protocols = vec![b"http/1.1".to_vec()];
-        direct.resumption = Resumption::in_memory_sessions(SESSIONS);
+        direct.resumption = Resumption::in_memory_sessions(SERVERS * SESSIONS_PER_SERVER);
         let mut proxied = direct.clone();
         proxied.resumption = Resumption::disabled();
         Ok(Self { direct: Arc::new(direct), proxied: Arc::new(proxied) })
