@@ -34,7 +34,6 @@ impl Handler<TakeTurn> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, _: TakeTurn, context: &mut Context<Self>) {
-        self.turn_comes = false;
         if self.events > 0 {
             self.turn(context);
         }
@@ -49,8 +48,7 @@ impl Scheduler {
         if self.events >= MAX_EVENTS {
             return self.act(context, handle);
         }
-        if !self.turn_comes {
-            self.turn_comes = true;
+        if self.events == 1 {
             context.notify(TakeTurn);
         }
         self.guarded(context, |scheduler, _| handle(scheduler, clock::now()));

@@ -39,8 +39,6 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     /// How many events were handled since the last turn.
     pub(super) events: u32,
-    /// Whether one that follows them is on its way.
-    pub(super) turn_comes: bool,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
@@ -122,7 +120,6 @@ impl Scheduler {
             max_time: parts.max_time,
             tick: None,
             events: 0,
-            turn_comes: false,
             log: parts.log,
             log_is_busy: false,
             log_failure: None,
