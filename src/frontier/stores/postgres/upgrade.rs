@@ -35,10 +35,13 @@ const MIGRATIONS: [Migration; 4] = [
 ];
 
 /// The version that this program reads and writes.
-pub(crate) const VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].to;
+pub(crate) const VERSION: i32 = match MIGRATIONS.last() {
+    Some(last) => last.to,
+    None => OLDEST,
+};
 
 /// The first version. What is below is none of this program's.
-pub(super) const OLDEST: i32 = MIGRATIONS[0].to - 1;
+pub(super) const OLDEST: i32 = 1;
 
 /// The term of nodes whose row does not tell it: that of version 1.
 const OLD_TERM_MS: i64 = 10_000;
