@@ -22,11 +22,13 @@ async fn main() -> Result<()> {
     if rates.is_empty() {
         rates = vec![1_000, 5_000];
     }
+    let has_gaps = std::env::args().any(|word| word == "gaps");
+    let seconds = if has_gaps { 20 } else { 5 };
     for rate in rates {
         let api = Recorder::start(|_| Answer::ok("{}"));
         let agent = "ratesbot/1.0 (+https://example.org/bot)";
         let client = ThrottledClient::builder(agent).rate(Rate::per_second(rate)).allow_private().build()?;
-        let urls = (0..rate * 5).map(|_| api.url("/"));
+        let urls = (0..rate * seconds).map(|_| api.url("/"));
         let done = client.execute(urls, |response| async move { Ok(response.status()) }).unordered();
         let good = done.filter(|done| std::future::ready(matches!(done.result, Ok(200)))).count().await;
         let (reached, fullest) = (api.arrivals().rate(), api.arrivals().fullest(Duration::from_secs(1)));
@@ -34,7 +36,7 @@ async fn main() -> Result<()> {
         println!(
             "{rate}/s asked for: {reached:.0}/s reached ({percent:.1} %), at most {fullest} in a second, {good} good"
         );
-        if std::env::args().any(|word| word == "gaps") {
+        if has_gaps {
             let mut arrivals = api.arrivals().0;
             arrivals.sort();
             let gaps = arrivals.windows(2).map(|two| format!(" {:.2}", (two[1] - two[0]).as_secs_f64() * 1e3));

@@ -28,6 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     website.crawl().await;
     // Closes the channel.
+    website.unsubscribe();
     drop(website);
     Ok(written.await??)
 }
