@@ -1,6 +1,6 @@
 //! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows no pages.
 
-mod errand;
+mod piece;
 mod stage;
 mod workers;
 
@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{errand::Errand, workers::Workers};
+use self::{piece::Piece, workers::Workers};
 use crate::{clock, error::Error, outcome::Outcome};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
@@ -108,20 +108,20 @@ impl Offload {
         if clock::is_virtual() {
             return self.run_in_no_time(work);
         }
-        let errand = self.begin(work);
+        let piece = self.begin(work);
         let mut wait = FIRST_LOOK;
         loop {
-            match timeout(wait.min(self.time_limit), poll_fn(|cx| errand.poll(cx))).await {
+            match timeout(wait.min(self.time_limit), poll_fn(|cx| piece.poll(cx))).await {
                 Ok(Some(result)) => return result.map_err(NoResult::Panicked),
                 Ok(None) => return Err(self.dropped()),
                 Err(_) => {}
             }
             wait = (2 * wait).min(self.time_limit);
             self.workers.hurry();
-            match errand.stage().worked_for() {
+            match piece.stage().worked_for() {
                 None if self.workers.are_gone() => return Err(NoResult::TimedOut(self.time_limit)),
                 Some(worked) if worked < self.time_limit => wait = wait.min(self.time_limit.saturating_sub(worked)),
-                Some(_) if self.workers.replace(errand.stage()) => return Err(NoResult::TimedOut(self.time_limit)),
+                Some(_) if self.workers.replace(piece.stage()) => return Err(NoResult::TimedOut(self.time_limit)),
                 // It still waits in the queue, or has just ended.
                 None | Some(_) => {}
             }
@@ -132,25 +132,25 @@ impl Offload {
     fn run_in_no_time<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
         let (tell, told) = mpsc::sync_channel(1);
         let waker = Waker::from(Arc::new(Tell(tell)));
-        let errand = self.begin(work);
+        let piece = self.begin(work);
         loop {
-            match errand.poll(&mut Context::from_waker(&waker)) {
+            match piece.poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Some(result)) => return result.map_err(NoResult::Panicked),
                 Poll::Ready(None) => return Err(self.dropped()),
                 Poll::Pending => {}
             }
             let is_late = told.recv_timeout(self.time_limit).is_err();
-            if is_late && (self.workers.are_gone() || self.workers.replace(errand.stage())) {
+            if is_late && (self.workers.are_gone() || self.workers.replace(piece.stage())) {
                 return Err(NoResult::TimedOut(self.time_limit));
             }
         }
     }
 
     /// Queues some work.
-    fn begin<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(&self, work: W) -> Arc<Errand<W, T>> {
-        let errand = Errand::new(work);
-        self.workers.take_on(errand.job());
-        errand
+    fn begin<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(&self, work: W) -> Arc<Piece<W, T>> {
+        let piece = Piece::new(work);
+        self.workers.take_on(piece.job());
+        piece
     }
 
     /// Returns why work was dropped.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    errand::{Job, Worked},
+    piece::{Job, Worked},
     stage::Stage,
 };
 

@@ -1,4 +1,4 @@
-//! Errand: a piece of work, its progress, its result and who waits for that, in one allocation. Knows no threads.
+//! Piece: a piece of work, its progress, its result and who waits for that, in one allocation. Knows no threads.
 //!
 //! Whoever gives the work away frees the allocation, too, unless it has given up before: a thread that frees what
 //! another has allocated waits for that one in the allocator, and the other for it.
@@ -17,7 +17,7 @@ use super::stage::Stage;
 use crate::text::panic_message::message_of;
 
 /// A piece of work of some type, and its result.
-pub struct Errand<W, T> {
+pub struct Piece<W, T> {
     stage: Stage,
     work: Mutex<Option<W>>,
     end: Mutex<End<T>>,
@@ -32,7 +32,7 @@ enum End<T> {
     Dropped,
 }
 
-/// An errand of any type, for the thread that does its work.
+/// A piece of any type, for the thread that does its work.
 pub trait Work: Send + Sync {
     /// Does the work, unless it was done. Does not panic.
     fn work(&self) -> Worked;
@@ -50,11 +50,11 @@ pub struct Worked {
     pub was_abandoned: bool,
 }
 
-/// The end of an errand at which the work is done. When it is dropped, whoever waits is woken.
+/// The end of a piece at which the work is done. When it is dropped, whoever waits is woken.
 pub struct Job(Option<Arc<dyn Work>>);
 
-impl<W: FnOnce() -> T + Send + 'static, T: Send + 'static> Errand<W, T> {
-    /// Creates the errand for some work.
+impl<W: FnOnce() -> T + Send + 'static, T: Send + 'static> Piece<W, T> {
+    /// Creates the piece for some work.
     pub fn new(work: W) -> Arc<Self> {
         let (stage, work) = (Stage::default(), Mutex::new(Some(work)));
         Arc::new(Self { stage, work, end: Mutex::new(End::Open), waiting: AtomicWaker::new() })
@@ -82,7 +82,7 @@ impl<W: FnOnce() -> T + Send + 'static, T: Send + 'static> Errand<W, T> {
     }
 }
 
-impl<W: FnOnce() -> T + Send, T: Send> Work for Errand<W, T> {
+impl<W: FnOnce() -> T + Send, T: Send> Work for Piece<W, T> {
     fn work(&self) -> Worked {
         let Some(work) = lock(&self.work).take() else { return Worked::default() };
         self.stage.begin();
@@ -114,17 +114,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Job {
     /// Does the work. Does not panic.
     pub fn work(&self) -> Worked {
-        self.0.as_ref().map(|errand| errand.work()).unwrap_or_default()
+        self.0.as_ref().map(|piece| piece.work()).unwrap_or_default()
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let Some(errand) = self.0.take() else { return };
-        let waker = errand.end();
+        let Some(piece) = self.0.take() else { return };
+        let waker = piece.end();
         // Let go of first, so that the allocation ends with whoever waits. If nobody does, the work or its result is
         // dropped here, and its `Drop` may panic.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(errand)));
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(piece)));
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -143,8 +143,8 @@ mod tests {
 
     use super::*;
 
-    /// Notes how many hold the errand when it is woken.
-    struct Holders(Weak<Errand<fn() -> u8, u8>>, AtomicUsize);
+    /// Notes how many hold the piece when it is woken.
+    struct Holders(Weak<Piece<fn() -> u8, u8>>, AtomicUsize);
 
     impl Wake for Holders {
         fn wake(self: Arc<Self>) {
@@ -155,18 +155,18 @@ mod tests {
     #[test]
     fn whoever_waits_is_the_last_that_holds_it_when_it_is_woken() {
         for (is_done, result) in [(true, Some(Ok(7))), (false, None)] {
-            let errand = Errand::new((|| 7) as fn() -> u8);
-            let job = errand.job();
-            let holders = Arc::new(Holders(Arc::downgrade(&errand), AtomicUsize::new(0)));
+            let piece = Piece::new((|| 7) as fn() -> u8);
+            let job = piece.job();
+            let holders = Arc::new(Holders(Arc::downgrade(&piece), AtomicUsize::new(0)));
             let waker = Waker::from(holders.clone());
             let mut cx = Context::from_waker(&waker);
-            assert!(errand.poll(&mut cx).is_pending());
+            assert!(piece.poll(&mut cx).is_pending());
             if is_done {
                 job.work();
             }
             drop(job);
             assert_eq!(holders.1.load(Ordering::SeqCst), 1);
-            assert_eq!(errand.poll(&mut cx), Poll::Ready(result));
+            assert_eq!(piece.poll(&mut cx), Poll::Ready(result));
         }
     }
 }
