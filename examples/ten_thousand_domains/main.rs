@@ -94,7 +94,7 @@ fn crawl(tls: bool, port: &str) -> Done<u64> {
     };
     let mut crawler = Crawler::new(spider, "tenthousandbot/1.0 (+https://example.org/bot)")
         .seeds((0..domains).map(|n| format!("http{}://{}/1", if tls { "s" } else { "" }, name(n, tls))))
-        .concurrency(IN_FLIGHT)
+        .concurrency(IN_FLIGHT as u32)
         .allow_private()
         .pipeline(JsonLines::create("target/ten_thousand_domains.jsonl"))
         .configure(|settings| settings.transport.max_connections = IN_FLIGHT);
