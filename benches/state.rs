@@ -1,6 +1,7 @@
 //! The cost of a state on disk. `cargo bench --bench state -- crawl` crawls 20,000 pages with and without one; `cargo
-//! bench --bench state -- frontier 10000000 DIR` queues that many URLs, leases and settles a tenth of them, and reopens
-//! the directory.
+//! bench --bench state -- frontier 10000000 DIR [SEEN]` queues that many URLs, leases and settles a tenth of them, and
+//! reopens the directory. A line for each million says what its links have cost. Of a hundred links, SEEN were seen
+//! before (20 if it is left out).
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement")]
 
 use std::{
@@ -26,7 +27,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => serve(),
-        ["frontier", urls, dir] => frontier(urls.parse().unwrap(), Path::new(dir)),
+        ["frontier", urls, dir] => frontier(urls.parse().unwrap(), Path::new(dir), 20),
+        ["frontier", urls, dir, seen] => frontier(urls.parse().unwrap(), Path::new(dir), seen.parse().unwrap()),
         ["crawl"] | [] => crawl(),
         other => println!("no such measurement: {other:?}"),
     }
@@ -185,17 +187,18 @@ impl Driver {
     }
 }
 
-fn frontier(urls: u64, dir: &Path) {
+fn frontier(urls: u64, dir: &Path, seen: u8) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut driver = Driver::open(dir);
     let domains: Vec<Domain> = (0..100_000).map(|n| Domain::new(&format!("domain-{n}.example"))).collect();
     let zipf = |random: &mut fastrand::Rng| ((100_000_f64.powf(random.f64())) - 1.0) as usize;
     let (mut made, mut links, mut settled) = (0_u64, 0_u64, 0_u64);
     let (start, mut last, mut last_links, mut last_cpu) = (Instant::now(), Instant::now(), 0, cpu_seconds());
-    let mut mark = urls / 10;
+    let step = (urls / 10).min(1_000_000);
+    let mut mark = step;
     while made < urls {
         let batch = (0..500).map(|_| {
-            let number = if made > 1_000 && random.u8(..5) == 0 { random.u64(..made) } else { made };
+            let number = if made > 1_000 && random.u8(..100) < seen { random.u64(..made) } else { made };
             made += u64::from(number == made);
             // A link's domain follows from its number, so that one that comes again is the same.
             let domain = zipf(&mut fastrand::Rng::with_seed(number));
@@ -216,14 +219,15 @@ fn frontier(urls: u64, dir: &Path) {
         if made >= mark {
             let (rate, cpu) = ((links - last_links) as f64 / last.elapsed().as_secs_f64(), cpu_seconds());
             println!(
-                "{made:>9} URLs, {settled:>8} settled: {rate:>7.0} links/s, {:>5.1} µs CPU a link, scheduler's thread held {:>4.1} ms at most, {:>4} MiB peak, {:>5.1} bytes on disk a URL",
+                "{made:>9} URLs, {settled:>8} settled: {rate:>7.0} links/s, {:>5.1} µs CPU a link, scheduler's thread held {:>4.1} ms at most, {:>4} MiB, {:>4} MiB peak, {:>5.1} bytes on disk a URL",
                 (cpu - last_cpu) * 1e6 / (links - last_links) as f64,
                 driver.slowest.as_secs_f64() * 1e3,
-                peak_memory() >> 20,
+                memory("VmRSS") >> 20,
+                memory("VmHWM") >> 20,
                 disk_bytes(dir) as f64 / made as f64,
             );
             (last, last_links, last_cpu, driver.slowest) = (Instant::now(), links, cpu, Duration::ZERO);
-            mark += urls / 10;
+            mark += step;
         }
     }
     driver.close();
@@ -250,9 +254,9 @@ fn cpu_seconds() -> f64 {
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
-fn peak_memory() -> u64 {
+fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
