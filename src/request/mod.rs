@@ -1,5 +1,7 @@
 //! Request: what to fetch. Does not know when or how.
 
+#[cfg(feature = "disk")]
+pub(crate) mod packed;
 pub(crate) mod plain;
 pub(crate) mod sitemap_file;
 mod rare;

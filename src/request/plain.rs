@@ -13,11 +13,36 @@ use crate::{domain::Domain, identity::strip_user_info};
 /// A GET request for a page with nothing of its own, while it waits. Its domain is that of its queue.
 #[derive(Clone)]
 pub(crate) struct Plain {
-    url: Url,
-    parent: Option<Arc<str>>,
-    rank: Option<i32>,
-    priority: i32,
-    depth: u32,
+    pub(super) url: Url,
+    pub(super) parent: Option<Arc<str>>,
+    pub(super) rank: Option<i32>,
+    pub(super) priority: i32,
+    pub(super) depth: u32,
+}
+
+/// Tells whether a request has no more than a [`Plain`] one, beside its domain.
+pub(super) fn is_plain(request: &Request) -> bool {
+    // Every field is named, so that a new one cannot be forgotten here.
+    let Request {
+        url: _,
+        method,
+        headers,
+        body,
+        priority: _,
+        depth: _,
+        parent: _,
+        rare,
+        keeps_redirects,
+        dont_filter,
+        proxy,
+        rank: _,
+        domain: _,
+        kind,
+        state,
+    } = request;
+    let is_get_of_page = *method == Method::GET && *kind == Kind::Page && body.is_empty();
+    let has_more = !headers.is_empty() || rare.is_some() || proxy.is_some() || state.is_some();
+    is_get_of_page && !has_more && !keeps_redirects && !dont_filter
 }
 
 impl Plain {
@@ -27,28 +52,7 @@ impl Plain {
     /// It has more, or another domain.
     #[allow(clippy::result_large_err, reason = "it is given back as it came")]
     pub fn of(request: Request, domain: &Domain) -> Result<Self, Request> {
-        // Every field is named, so that a new one cannot be forgotten here.
-        let Request {
-            url: _,
-            method,
-            headers,
-            body,
-            priority: _,
-            depth: _,
-            parent: _,
-            rare,
-            keeps_redirects,
-            dont_filter,
-            proxy,
-            rank: _,
-            domain: its_domain,
-            kind,
-            state,
-        } = &request;
-        let is_get_of_page = *method == Method::GET && *kind == Kind::Page && body.is_empty();
-        let has_more = !headers.is_empty() || rare.is_some() || proxy.is_some() || state.is_some();
-        let is_special = *keeps_redirects || *dont_filter || its_domain.as_ref() != Some(domain);
-        if !is_get_of_page || has_more || is_special {
+        if !is_plain(&request) || request.domain.as_ref() != Some(domain) {
             return Err(request);
         }
         let Request { url, parent, rank, priority, depth, .. } = request;

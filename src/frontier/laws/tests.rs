@@ -153,7 +153,7 @@ mod on_disk {
 
     impl Disk {
         fn open_dir(&self, now: Instant) -> (Tiny, Resumed) {
-            let store = FjallStore::open(self.dir.as_ref().unwrap().path()).unwrap();
+            let store = FjallStore::open(self.dir.as_ref().unwrap().path()).unwrap().moving_often();
             tiny(store, Opening::new(self.recrawl.clone(), now)).unwrap()
         }
     }

@@ -16,6 +16,8 @@ pub(super) const DEPTH: u8 = b'e';
 pub(super) const VISIT: u8 = b'l';
 /// A request that failed for good.
 pub(super) const DEAD: u8 = b'd';
+/// The latest changes of a batch.
+pub(super) const LATEST: u8 = b'n';
 
 /// The length comes first, so that no domain's key is a prefix of another's.
 pub(super) fn queue_key(domain: &Domain, place: QueuePosition) -> Vec<u8> {
@@ -46,6 +48,10 @@ pub(super) fn depth_key(fingerprint: Fingerprint) -> Vec<u8> {
 
 pub(super) fn visit_key(fingerprint: Fingerprint) -> Vec<u8> {
     [&[VISIT][..], &fingerprint.to_bytes()].concat()
+}
+
+pub(super) fn latest_key(number: u64) -> Vec<u8> {
+    [&[LATEST][..], &number.to_be_bytes()].concat()
 }
 
 pub(super) fn dead_key(number: u64) -> Vec<u8> {

@@ -1,35 +1,42 @@
 //! The driver for fjall, an embedded LSM tree: a state in a directory. The only folder that names the crate.
 //!
 //! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → last admission) and
-//! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored atomically. Whatever a
-//! later version adds must go to `meta` too: if a process is killed while it adds a keyspace, the store does not open
-//! again.
+//! `meta` (all else, each kind of key with its own first byte). A batch is stored atomically: its changes of queues and
+//! fingerprints are one row of `meta`, and those of many batches are moved to `queue` and `seen` at once, in order
+//! (`latest`). Whatever a later version adds must go to `meta` too: if a process is killed while it adds a keyspace,
+//! the store does not open again.
 
 mod create;
 mod failure;
 mod keys;
+mod latest;
 mod lock;
+mod merged;
+mod moving;
+mod options;
 mod order;
+mod rows;
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fmt,
     fs::File,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
+use fjall::{Database, Keyspace, PersistMode};
 use serde::Serialize;
 use url::Url;
 
 use self::{
     failure::{damaged, reason, unusable},
     keys::{
-        DEAD, DEPTH, HISTORY, INCLUDED, ROBOTS, VISIT, WAITING, domain_of, meta_key, queue_key, split_queue_key,
-        u32_of, u64_of,
+        DEAD, DEPTH, HISTORY, INCLUDED, ROBOTS, VISIT, WAITING, domain_of, latest_key, meta_key, queue_key, u32_of,
+        u64_of,
     },
+    latest::{Latest, Latter, MAX_BYTES, QueueRow},
     lock::lock,
     order::in_order,
 };
@@ -38,7 +45,7 @@ use super::super::{
     known_depth::KnownDepth,
     windowed::{
         self,
-        entry::{Entry, QueuePosition},
+        entry::QueuePosition,
         state::State,
         store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
     },
@@ -48,7 +55,6 @@ use crate::{
     error::{Error, Result},
     identity::Fingerprint,
     recrawl::page_visit::PageVisit,
-    request::Request,
     text::panic_message::message_of,
 };
 
@@ -84,25 +90,18 @@ pub(crate) struct FjallStore {
     queue: Keyspace,
     seen: Keyspace,
     meta: Keyspace,
+    /// The changes that were not moved to their keyspaces. All calls come from one thread.
+    latest: RefCell<Latest>,
     /// The lock, held while the directory is open; `None` if the caller holds it.
     _lock: Option<File>,
 }
 
-/// Incremented when data of earlier versions can no longer be read.
-const SCHEMA: u32 = 1;
+/// Incremented when earlier versions can no longer read what this one writes. 2: the latest changes have rows of their
+/// own, and requests are packed.
+const SCHEMA: u32 = 2;
 
-/// The size of the block cache.
-const CACHE: u64 = 48 << 20;
-
-/// The most that each keyspace buffers in memory before writing sorted files. More is faster, but slower to recover
-/// after a crash.
-const MAX_MEMTABLE: u64 = 16 << 20;
-
-/// The most that is replayed after a crash; 64 MiB is the least that fjall allows.
-const MAX_JOURNAL: u64 = 64 << 20;
-
-/// The length of the header before the JSON of a stored request: attempts, delay.
-const HEADER: usize = 12;
+/// The earliest schema whose data is read.
+const FIRST_SCHEMA: u32 = 1;
 
 const SCHEMA_KEY: &[u8] = b"version";
 const COUNTERS_KEY: &[u8] = b"k";
@@ -124,36 +123,30 @@ impl FjallStore {
 
     fn open_database(dir: &Path, database: &Path, lock: Option<File>) -> Result<Self> {
         let open = || -> fjall::Result<_> {
-            let database = Database::builder(database)
-                .cache_size(CACHE)
-                .max_journaling_size(MAX_JOURNAL)
-                // One thread compacts while the other flushes full memtables. With a single thread, memtables grew
-                // while a compaction lasted (measured: 250 MiB, and commits that took 14 s).
-                .worker_threads(2)
-                .open()?;
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE);
-            let queue = database.keyspace("queue", options)?;
-            // Fingerprints cannot be compressed.
-            let seen = || options().data_block_compression_policy(CompressionPolicy::disabled());
-            let seen = database.keyspace("seen", seen)?;
-            let meta = database.keyspace("meta", || options().max_memtable_size(MAX_MEMTABLE / 2))?;
+            let database = options::open(database)?;
+            let queue = database.keyspace("queue", options::queue)?;
+            let seen = database.keyspace("seen", options::seen)?;
+            let meta = database.keyspace("meta", options::meta)?;
             Ok((database, queue, seen, meta))
         };
         // fjall asserts the consistency of its files, so damaged ones can make it panic.
         let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(dir, &message_of(&*panic)))?;
         let (database, queue, seen, meta) = opened.map_err(|error| unusable(dir, &error))?;
-        Ok(Self { dir: dir.to_owned(), database, queue, seen, meta, _lock: lock })
+        let latest = RefCell::new(Latest::new(MAX_BYTES));
+        let store = Self { dir: dir.to_owned(), database, queue, seen, meta, latest, _lock: lock };
+        store.read_latest()?;
+        Ok(store)
     }
 
     fn check_schema(&self) -> Result<()> {
         match self.get::<u32>(SCHEMA_KEY)? {
             Some(SCHEMA) => Ok(()),
+            None | Some(FIRST_SCHEMA..SCHEMA) => self.write_schema(),
             Some(other) => {
                 let why =
                     format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
                 Err(self.refuse(why))
             }
-            None => self.write_schema(),
         }
     }
 
@@ -161,31 +154,21 @@ impl FjallStore {
         self.meta.insert(SCHEMA_KEY, to_json(&SCHEMA)?).map_err(|error| self.unusable(&error))
     }
 
-    /// Moves everything from the journal to the sorted files.
+    /// Moves the latest changes after every few batches.
+    #[cfg(test)]
+    pub fn moving_often(self) -> Self {
+        self.latest.replace(Latest::new(2_000));
+        self.read_latest().unwrap();
+        self
+    }
+
+    /// Moves everything to the sorted files.
     #[cfg(test)]
     pub fn flush(&self) {
+        self.move_latest().unwrap();
         for keyspace in [&self.queue, &self.seen, &self.meta] {
             keyspace.rotate_memtable_and_wait().unwrap();
         }
-    }
-
-    fn queued(&self, entry: fjall::Guard) -> Result<(Domain, StoredEntry)> {
-        let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
-        let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
-        let stored = self.decode(&domain, place, &value)?;
-        Ok((domain, stored))
-    }
-
-    fn decode(&self, domain: &Domain, place: QueuePosition, value: &[u8]) -> Result<StoredEntry> {
-        let header = value.split_at_checked(HEADER).and_then(|(header, json)| {
-            let (attempts, not_before) = header.split_at_checked(4)?;
-            Some((u32::from_be_bytes(attempts.try_into().ok()?), u64_of(not_before), json))
-        });
-        let (attempts, not_before, json) = header.ok_or_else(|| self.damaged(&"a queue's entry is cut short"))?;
-        let mut request: Request = self.json(json)?;
-        request.domain = Some(domain.clone());
-        let entry = Entry { place, attempts, request: Arc::new(request) };
-        Ok(StoredEntry { entry, not_before: (not_before > 0).then_some(not_before) })
     }
 
     fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
@@ -214,10 +197,13 @@ impl Store for FjallStore {
     fn load(&self) -> Result<Contents> {
         let counters = self.get::<Counters>(COUNTERS_KEY)?;
         let mut contents = Contents { counters, settings: self.get(SETTINGS_KEY)?, ..Contents::default() };
+        let mut waiting = BTreeMap::new();
         for entry in self.meta.prefix([WAITING]) {
             let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
-            contents.waiting.push((domain_of(&key), u64_of(&value)));
+            waiting.insert(domain_of(&key), u64_of(&value));
         }
+        waiting.extend(self.latest.borrow().waiting().iter().map(|(domain, count)| (domain.clone(), *count)));
+        contents.waiting = waiting.into_iter().filter(|(_, count)| *count > 0).collect();
         for entry in self.meta.prefix([HISTORY]) {
             let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             contents.histories.push((domain_of(&key), self.json(&value)?));
@@ -235,37 +221,46 @@ impl Store for FjallStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
+        // Before the batch: if it fails, nothing of the batch is stored.
+        let is_full = self.latest.borrow().is_full();
+        if is_full {
+            self.move_latest().map_err(|error| self.failed(&error))?;
+        }
         let mut stored = self.database.batch();
-        for (key, change) in in_order(batch.changes) {
+        let (mut changes, others) = in_order(batch.changes)?;
+        for (key, change) in others {
             match change {
-                Change::Put { entry, not_before, .. } => stored.insert(&self.queue, key, encode(&entry, not_before)?),
-                Change::Remove { .. } => stored.remove(&self.queue, key),
-                Change::See(_, at) => stored.insert(&self.seen, key, at.to_be_bytes()),
-                Change::Unsee(_) => stored.remove(&self.seen, key),
                 Change::Remember { history, .. } => stored.insert(&self.meta, key, to_json(&history)?),
                 Change::Include(_) => stored.insert(&self.meta, key, []),
                 Change::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
-                Change::Unbury { .. } | Change::Forget { .. } => stored.remove(&self.meta, key),
                 Change::Depth(_, known) => match known.and_then(|known| known.to_bytes()) {
                     Some(known) => stored.insert(&self.meta, key, known),
                     None => stored.remove(&self.meta, key),
                 },
                 Change::Visit(_, visit) => stored.insert(&self.meta, key, visit.to_bytes()),
                 Change::Robots { file, .. } => stored.insert(&self.meta, key, file.to_bytes()),
+                Change::Unbury { .. } | Change::Forget { .. } => stored.remove(&self.meta, key),
+                // These are among the latest.
+                Change::Put { .. } | Change::Remove { .. } | Change::See(..) | Change::Unsee(_) => {}
             }
         }
-        for (domain, count) in batch.waiting {
-            let key = meta_key(WAITING, domain.as_str());
-            if count == 0 {
-                stored.remove(&self.meta, key);
-            } else {
-                stored.insert(&self.meta, key, count.to_be_bytes());
+        changes.extend(batch.waiting.into_iter().map(|(domain, count)| Latter::Waiting(domain, count)));
+        let number = self.latest.borrow().next_row();
+        if !changes.is_empty() {
+            let mut row = Vec::with_capacity(128 * changes.len());
+            for change in &changes {
+                change.write(&mut row);
             }
+            stored.insert(&self.meta, latest_key(number), row);
         }
         if let Some(counters) = batch.counters {
             stored.insert(&self.meta, COUNTERS_KEY, to_json(&counters)?);
         }
-        stored.commit().map_err(|error| self.failed(&error))
+        stored.commit().map_err(|error| self.failed(&error))?;
+        if !changes.is_empty() {
+            self.latest.borrow_mut().take(number, changes);
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {
@@ -274,18 +269,24 @@ impl Store for FjallStore {
 
     fn queue(&self, domain: &Domain, from: QueuePosition, max: usize) -> Result<QueuePart> {
         let last = QueuePosition { rank: u32::MAX, age: u64::MAX };
-        let range = queue_key(domain, from)..=queue_key(domain, last);
-        let mut entries = Vec::with_capacity(max);
-        for entry in self.queue.range(range).take(max) {
-            entries.push(self.queued(entry)?.1);
-        }
+        let latest = self.latest.borrow();
+        let first = QueueRow { domain: domain.clone(), place: from };
+        let of_domain = latest.queue_from(&first).take_while(|(row, _)| row.domain == *domain);
+        let stored = self.queue.range(queue_key(domain, from)..=queue_key(domain, last));
+        let rows = self.queue_rows(of_domain, stored).take(max);
+        let entries = rows.map(|row| row.map(|(_, entry)| entry)).collect::<Result<Vec<_>>>()?;
         let next = if entries.len() < max { None } else { entries.last().map(|last| last.entry.place.behind()) };
         Ok(QueuePart { entries, next })
     }
 
     fn seen(&self, fingerprints: &[Fingerprint]) -> Result<Vec<(Fingerprint, u32)>> {
         let mut seen = Vec::new();
+        let latest = self.latest.borrow();
         for fingerprint in fingerprints {
+            if let Some(changed) = latest.seen(fingerprint) {
+                seen.extend(changed.map(|at| (*fingerprint, at)));
+                continue;
+            }
             let value = self.seen.get(fingerprint.to_bytes()).map_err(|error| self.unusable(&error))?;
             seen.extend(value.map(|value| (*fingerprint, u32_of(&value))));
         }
@@ -320,10 +321,17 @@ impl Store for FjallStore {
 
     fn each_seen(&self, from: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {
         let from = from.to_bytes();
+        let latest = self.latest.borrow();
+        for (fingerprint, at) in latest.all_seen() {
+            if at.is_some_and(|at| visit(fingerprint, at).is_break()) {
+                return Ok(());
+            }
+        }
         for entry in self.seen.range(from..).chain(self.seen.range(..from)) {
             let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
-            if visit(Fingerprint::from_bytes(bytes), u32_of(&value)).is_break() {
+            let fingerprint = Fingerprint::from_bytes(bytes);
+            if latest.seen(&fingerprint).is_none() && visit(fingerprint, u32_of(&value)).is_break() {
                 break;
             }
         }
@@ -331,8 +339,9 @@ impl Store for FjallStore {
     }
 
     fn each_queued(&self, visit: &mut dyn FnMut(Domain, StoredEntry) -> ControlFlow<()>) -> Result<()> {
-        for entry in self.queue.iter() {
-            let (domain, stored) = self.queued(entry)?;
+        let latest = self.latest.borrow();
+        for row in self.queue_rows(latest.queue(), self.queue.iter()) {
+            let (domain, stored) = row?;
             if visit(domain, stored).is_break() {
                 break;
             }
@@ -353,14 +362,6 @@ impl Store for FjallStore {
     fn refuse(&self, why: String) -> Error {
         Error::store(&self.dir, why)
     }
-}
-
-fn encode(entry: &Entry, not_before: Option<u64>) -> Result<Vec<u8>> {
-    let mut value = Vec::with_capacity(HEADER + 160);
-    value.extend(entry.attempts.to_be_bytes());
-    value.extend(not_before.unwrap_or(0).to_be_bytes());
-    serde_json::to_writer(&mut value, &*entry.request).map_err(Error::State)?;
-    Ok(value)
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {

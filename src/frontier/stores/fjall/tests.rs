@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,9 +11,10 @@ use crate::{
     frontier::{
         Frontier, Leased, Next,
         durable::{Checkpoint, StoreNews},
-        windowed::testing::copy_folder,
+        windowed::{entry::Entry, testing::copy_folder},
     },
     recrawl::Recrawl,
+    request::Request,
 };
 
 /// A state as written by the first version (schema 1, three keyspaces, no `identity` among the settings): forty
@@ -118,4 +120,86 @@ fn a_store_that_was_left_unfinished_is_made_anew() {
     FjallStore::open(dir.path()).unwrap();
     assert!(!dir.path().join("store.new").exists());
     assert_eq!(open_state(dir.path()).unwrap().verify().unwrap().problems, Vec::<String>::new());
+}
+
+/// A store with some of its changes moved to the sorted files, and others not.
+fn partly_moved(dir: &Path) -> FjallStore {
+    let store = FjallStore::open(dir).unwrap();
+    let domain = Domain::new("e.org");
+    let apply = |changes: Vec<Change>, waiting: u64| {
+        let waiting = std::iter::once((domain.clone(), waiting)).collect();
+        store.apply(Batch { changes, waiting, ..Batch::default() }).unwrap();
+    };
+    let place = |age| QueuePosition::new(0, age);
+    let put = |age: u64| {
+        let request = Arc::new(Request::parse(&format!("http://e.org/{age}")).unwrap());
+        let entry = Entry { place: place(age), attempts: 0, request };
+        Change::Put { domain: domain.clone(), entry, not_before: None }
+    };
+    let seen = |number: u8| Fingerprint::from_bytes([number; 16]);
+    apply((0..6).flat_map(|n: u8| [put(n.into()), Change::See(seen(n), 100)]).collect(), 6);
+    store.flush();
+    let remove = |age| Change::Remove { domain: domain.clone(), place: place(age) };
+    apply(vec![remove(1), put(6), Change::See(seen(6), 200), Change::See(seen(2), 300), Change::Unsee(seen(3))], 6);
+    apply(vec![remove(6), put(7), remove(5)], 5);
+    store
+}
+
+/// All that a store of [`partly_moved`] has, by each way to read it.
+fn content(store: &FjallStore) -> (Vec<String>, Vec<String>, Vec<u32>, Vec<u32>, u64) {
+    let domain = Domain::new("e.org");
+    let path = |stored: &StoredEntry| stored.entry.request.url.path().to_owned();
+    let mut all = Vec::new();
+    store
+        .each_queued(&mut |_, stored| {
+            all.push(path(&stored));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let mut parts = Vec::new();
+    let mut from = Some(QueuePosition::FIRST);
+    while let Some(place) = from {
+        let part = store.queue(&domain, place, 2).unwrap();
+        parts.extend(part.entries.iter().map(path));
+        from = part.next;
+    }
+    let fingerprints: Vec<_> = (0..9).map(|number| Fingerprint::from_bytes([number; 16])).collect();
+    let looked_up = store.seen(&fingerprints).unwrap().into_iter().map(|(_, at)| at).collect();
+    let mut visited = Vec::new();
+    store
+        .each_seen(Fingerprint::from_bytes([3; 16]), &mut |_, at| {
+            visited.push(at);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    visited.sort_unstable();
+    let waiting = store.load().unwrap().waiting.into_iter().map(|(_, count)| count).sum();
+    (all, parts, looked_up, visited, waiting)
+}
+
+#[test]
+fn what_is_stored_is_the_same_before_it_is_moved_and_after_and_if_the_process_is_killed_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = partly_moved(dir.path());
+    let paths: Vec<String> = ["/0", "/2", "/3", "/4", "/7"].map(str::to_owned).into();
+    let seen = (vec![100, 100, 300, 100, 100, 200], vec![100, 100, 100, 100, 200, 300]);
+    let expected = (paths.clone(), paths, seen.0, seen.1, 5);
+    assert_eq!(content(&store), expected, "before");
+    drop(store);
+    let store = FjallStore::open(dir.path()).unwrap();
+    assert_eq!(content(&store), expected, "opened again");
+    // Killed when the queues were moved, and then when the fingerprints were, and before that was noted.
+    for step in [FjallStore::ingest_queues, FjallStore::ingest_seen] {
+        step(&store).unwrap();
+        let killed = tempfile::tempdir().unwrap();
+        copy_folder(dir.path(), killed.path());
+        let opened = FjallStore::open(killed.path()).unwrap();
+        assert_eq!(content(&opened), expected, "killed on the way");
+        opened.flush();
+        assert_eq!(content(&opened), expected, "moved again");
+    }
+    store.flush();
+    assert_eq!(content(&store), expected, "moved");
+    drop(store);
+    assert_eq!(content(&FjallStore::open(dir.path()).unwrap()), expected, "moved and opened again");
 }
