@@ -3,7 +3,7 @@
 //! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → last admission) and
 //! `meta` (all else, each kind of key with its own first byte). A batch is stored atomically: its changes of queues and
 //! fingerprints are one row of `meta`, and those of many batches are moved to `queue` and `seen` at once, in order
-//! ([`latest`]). Whatever a later version adds must go to `meta` too: if a process is killed while it adds a keyspace,
+//! (`latest`). Whatever a later version adds must go to `meta` too: if a process is killed while it adds a keyspace,
 //! the store does not open again.
 
 mod create;

@@ -14,8 +14,8 @@ use fjall::{
 /// The size of the block cache.
 const CACHE: u64 = 48 << 20;
 
-/// The most that a keyspace buffers in memory before writing sorted files.
-const MAX_MEMTABLE: u64 = 16 << 20;
+/// The most that a keyspace buffers in memory before writing sorted files: rows of batches, which are soon removed.
+const MAX_MEMTABLE: u64 = 8 << 20;
 
 /// The most that is replayed after a crash; 64 MiB is the least that fjall allows.
 const MAX_JOURNAL: u64 = 64 << 20;
