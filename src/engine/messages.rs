@@ -34,8 +34,8 @@ impl Handler<TakeTurn> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, _: TakeTurn, context: &mut Context<Self>) {
-        self.turn_comes = false;
-        if self.events > 0 {
+        self.noted.turn_comes = false;
+        if self.noted.events > 0 {
             self.turn(context);
         }
     }
@@ -45,12 +45,12 @@ impl Scheduler {
     /// Handles an event of a kind of which many come together. One turn does what they have made possible, when all
     /// that have come are handled: a turn costs more than the event, and sends the fetchers a message of its own.
     fn note(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
-        self.events += 1;
-        if self.events >= MAX_EVENTS {
+        self.noted.events += 1;
+        if self.noted.events >= MAX_EVENTS {
             return self.act(context, handle);
         }
-        if !self.turn_comes {
-            self.turn_comes = true;
+        if !self.noted.turn_comes {
+            self.noted.turn_comes = true;
             context.notify(TakeTurn);
         }
         self.guarded(context, |scheduler, _| handle(scheduler, clock::now()));

@@ -37,10 +37,7 @@ pub struct Scheduler {
     pub(super) stay_open: bool,
     max_time: Option<Duration>,
     tick: Option<(Instant, SpawnHandle)>,
-    /// How many events were handled since the last turn.
-    pub(super) events: u32,
-    /// Whether one that follows them is on its way.
-    pub(super) turn_comes: bool,
+    pub(super) noted: Noted,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
@@ -54,6 +51,15 @@ pub struct Scheduler {
     at_once: watch::Sender<bool>,
     /// The panic of user code on the scheduler's thread. The state of the crawl may be half changed, so the crawl ends.
     panicked: Option<String>,
+}
+
+/// The events that were handled without a turn of their own.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// How many there were since the last turn.
+    pub events: u32,
+    /// Whether a turn that follows them is on its way.
+    pub turn_comes: bool,
 }
 
 /// Closes the pipelines at the end of the crawl.
@@ -121,8 +127,7 @@ impl Scheduler {
             stay_open: parts.stay_open,
             max_time: parts.max_time,
             tick: None,
-            events: 0,
-            turn_comes: false,
+            noted: Noted::default(),
             log: parts.log,
             log_is_busy: false,
             log_failure: None,
@@ -145,7 +150,7 @@ impl Scheduler {
     pub(super) fn act(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
         self.guarded(context, |scheduler, context| {
             handle(scheduler, clock::now());
-            scheduler.events = 0;
+            scheduler.noted.events = 0;
             scheduler.take_turn(context);
             if scheduler.ended.is_none() {
                 let progress = scheduler.crawl.known();
