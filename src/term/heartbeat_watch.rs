@@ -22,6 +22,7 @@ impl HeartbeatWatch {
     }
 
     /// Returns the last sign.
+    #[cfg(feature = "cluster")]
     pub fn beat(&self) -> i64 {
         self.beat
     }

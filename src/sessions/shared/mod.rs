@@ -1,4 +1,4 @@
-//! SharedSessions: what all sessions of a pool share: their slots, their cookies, and the file of both. Chooses no session.
+//! SharedSessions: what all sessions of a pool share: slots, cookies, and the file of both. Chooses no session.
 
 mod storage;
 
