@@ -331,7 +331,7 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut NodeView) -> 
             rested.retain(|asked| given.contains(asked.part));
             let gained = read_gained(client, &new).await?;
             let depths = read_new_depths(client, &mut known.depth_horizon).await?;
-            Some(Gained { rested, numbers, depths, ..gained })
+            Some(Gained { rested, depths, numbers, ..gained })
         }
         None => None,
     };

@@ -35,9 +35,11 @@ const MIGRATIONS: [Migration; 4] = [
 ];
 
 /// The version that this program reads and writes.
+#[allow(clippy::indexing_slicing, reason = "the compiler sees that there are some")]
 pub(crate) const VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].to;
 
 /// The first version. What is below is none of this program's.
+#[allow(clippy::indexing_slicing, reason = "the compiler sees that there are some")]
 pub(super) const OLDEST: i32 = MIGRATIONS[0].to - 1;
 
 /// The term of nodes whose row does not tell it: that of version 1.
