@@ -363,6 +363,19 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nx\n");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_written_to_a_removed_file_is_acknowledged_for_a_second_at_most() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let mut records = Records::file(&path, create_lines(&path).unwrap());
+        records.add(b"a\n").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        records.looked = records.looked.and_then(|looked| looked.checked_sub(LOOK_AGAIN));
+        let why = records.add(b"b\n").unwrap_err().to_string();
+        assert!(why.contains("it was removed"), "{why}");
+    }
+
     /// Regression: the next record was appended to the partial one and acknowledged.
     #[cfg(unix)]
     #[test]
