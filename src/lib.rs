@@ -111,8 +111,8 @@
 //! # The source
 //!
 //! Read `src/fetcher/visit.rs` first: one request, from its permit to its settled lease. Then `src/engine/mod.rs`,
-//! whose Scheduler grants the permits, and `src/frontier/mod.rs`, where requests wait; `docs/ARCHITECTURE.md` has the whole.
-//! The modules stand in `src/lib.rs` in their layers, and each uses only those above it (`tests/layers.rs`).
+//! whose Scheduler grants the permits, and `src/frontier/mod.rs`, where requests wait; `docs/ARCHITECTURE.md` has the
+//! whole. The modules stand in `src/lib.rs` in their layers, and each uses only those above it (`tests/layers.rs`).
 
 #![deny(missing_docs, unsafe_code)]
 #![warn(clippy::pedantic)]
