@@ -32,7 +32,7 @@ pub struct Domain(Arc<str>);
 impl Domain {
     /// Creates the domain of this name, converted to lower case, without a trailing dot.
     pub fn new(name: &str) -> Self {
-        let name = name.strip_suffix('.').unwrap_or(name);
+        let name = name.trim_end_matches('.');
         // Nearly every name is in lower case already: those of parsed URLs are.
         let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
         Self(if is_lower { name.into() } else { name.to_ascii_lowercase().into() })

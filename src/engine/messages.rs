@@ -23,6 +23,9 @@ use crate::{
 /// How many events are handled before a turn, however many more have come: fetchers wait for their grants meanwhile.
 const MAX_EVENTS: u32 = 64;
 
+/// How long a turn waits for further events: less than permits are granted ahead.
+const MAX_WAIT: Duration = Duration::from_millis(2);
+
 /// The scheduler's message to itself, behind the events that have come.
 struct TakeTurn;
 
@@ -45,7 +48,11 @@ impl Scheduler {
     /// that have come are handled: a turn costs more than the event, and sends the fetchers a message of its own.
     fn note(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
         self.events += 1;
-        if self.events >= MAX_EVENTS {
+        let now = clock::now();
+        if self.events == 1 {
+            self.first_event = now;
+        }
+        if self.events >= MAX_EVENTS || now.saturating_duration_since(self.first_event) >= MAX_WAIT {
             return self.act(context, handle);
         }
         if self.events == 1 {

@@ -39,6 +39,8 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     /// How many events were handled since the last turn.
     pub(super) events: u32,
+    /// When the first of them was.
+    pub(super) first_event: Instant,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
@@ -120,6 +122,7 @@ impl Scheduler {
             max_time: parts.max_time,
             tick: None,
             events: 0,
+            first_event: clock::now(),
             log: parts.log,
             log_is_busy: false,
             log_failure: None,

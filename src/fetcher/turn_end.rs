@@ -48,15 +48,18 @@ const PART: usize = 4;
 impl TurnEnd {
     /// Polls the requests; when none of them is ready any more, those go on that have waited for that.
     pub fn poll<F: Future>(&self, requests: &mut FuturesUnordered<F>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        let polled = Pin::new(&mut *requests).poll_next(cx);
-        if polled.is_pending() {
+        loop {
+            let polled = Pin::new(&mut *requests).poll_next(cx);
+            if polled.is_ready() {
+                return polled;
+            }
             let in_progress = requests.len();
             let gone_on = [&self.parse, &self.deliver].map(|gathering| gathering.go_on(in_progress, cx));
-            if gone_on.contains(&true) {
-                return Pin::new(requests).poll_next(cx);
+            // Those that go on may come to wait again, and nothing else might ever be polled.
+            if !gone_on.contains(&true) {
+                return polled;
             }
         }
-        polled
     }
 }
 
@@ -137,6 +140,20 @@ mod tests {
         assert_eq!(seen, Some(Some(2)), "both others were polled before");
         seen = requests.next().now_or_never();
         assert_eq!(seen, Some(Some(2)), "all that wait go on together");
+    }
+
+    /// Regression: it was polled once more and came to wait again, and nothing else ever woke the others.
+    #[test]
+    fn who_goes_on_and_comes_to_wait_for_something_else_goes_on_too() {
+        let end = Rc::new(TurnEnd::default());
+        let mut requests = FuturesUnordered::<LocalBoxFuture<'_, ()>>::new();
+        requests.extend((0..2).map(|_| std::future::pending().boxed_local()));
+        let both = |end: Rc<TurnEnd>| async move {
+            end.parse.come().await;
+            end.deliver.come().await;
+        };
+        requests.push(both(end.clone()).boxed_local());
+        assert_eq!(poll_fn(|cx| end.poll(&mut requests, cx)).now_or_never(), Some(Some(())));
     }
 
     #[tokio::test]

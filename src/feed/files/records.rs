@@ -5,11 +5,9 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal, Read as _, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use crate::{
-    clock,
     disk::linked_file::{is_removed, removed},
     feed::SinkError,
 };
@@ -27,8 +25,6 @@ pub(crate) struct Records {
     bytes: u64,
     /// Whether it had a name when it was opened. If its name disappears, what is written is lost.
     is_named: bool,
-    /// When it was last looked at whether it has its name still.
-    looked: Option<Instant>,
 }
 
 enum RecordOutput {
@@ -44,10 +40,6 @@ struct Closing {
     is_there: bool,
 }
 
-/// How often it is looked at whether the file still has its name, beside at its end: a look at each of many small
-/// additions would cost as much as they. What was acknowledged since the last look is lost with all that was before.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 impl Records {
     pub fn stdout() -> Self {
         Self {
@@ -57,7 +49,6 @@ impl Records {
             syncs: false,
             bytes: 0,
             is_named: false,
-            looked: None,
         }
     }
 
@@ -72,7 +63,6 @@ impl Records {
             syncs: false,
             bytes,
             is_named,
-            looked: None,
         }
     }
 
@@ -191,11 +181,6 @@ impl Records {
             RecordOutput::File(file, _) if self.syncs => file.sync_data()?,
             _ => {}
         }
-        let now = clock::now();
-        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK_AGAIN) {
-            return Ok(());
-        }
-        self.looked = Some(now);
         self.is_there()
     }
 
@@ -361,19 +346,6 @@ mod tests {
         assert!(records.output.cut(3));
         records.add(b"x\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nx\n");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_is_written_to_a_removed_file_is_acknowledged_for_a_second_at_most() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lines");
-        let mut records = Records::file(&path, create_lines(&path).unwrap());
-        records.add(b"a\n").unwrap();
-        std::fs::remove_file(&path).unwrap();
-        records.looked = records.looked.and_then(|looked| looked.checked_sub(LOOK_AGAIN));
-        let why = records.add(b"b\n").unwrap_err().to_string();
-        assert!(why.contains("it was removed"), "{why}");
     }
 
     /// Regression: the next record was appended to the partial one and acknowledged.

@@ -18,7 +18,7 @@ mod order;
 mod rows;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
     fmt,
     fs::File,
@@ -64,7 +64,9 @@ use crate::{
 /// Another process holds the directory; it is damaged, of another version, or not writable; or a setting has changed
 /// that must not.
 pub fn open(dir: &Path, opening: Opening) -> Result<Opened> {
-    windowed::open(FjallStore::open(dir)?, opening)
+    let store = FjallStore::open(dir)?;
+    store.check_whole()?;
+    windowed::open(store, opening)
 }
 
 /// Opens the state in a directory that no crawl uses, to inspect or change it.
@@ -92,6 +94,10 @@ pub(crate) struct FjallStore {
     meta: Keyspace,
     /// The changes that were not moved to their keyspaces. All calls come from one thread.
     latest: RefCell<Latest>,
+    /// What is wrong with the rows of the latest changes. A crawl refuses it; what can be read may be looked at.
+    damage: OnceCell<String>,
+    /// Whether the first batch has yet to say that earlier versions can no longer read what is stored.
+    is_older: Cell<bool>,
     /// The lock, held while the directory is open; `None` if the caller holds it.
     _lock: Option<File>,
 }
@@ -118,6 +124,7 @@ impl FjallStore {
         create::ensure(dir)?;
         let store = Self::open_database(dir, &dir.join(create::STORE), Some(lock))?;
         store.check_schema()?;
+        store.read_latest();
         Ok(store)
     }
 
@@ -133,15 +140,18 @@ impl FjallStore {
         let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(dir, &message_of(&*panic)))?;
         let (database, queue, seen, meta) = opened.map_err(|error| unusable(dir, &error))?;
         let latest = RefCell::new(Latest::new(MAX_BYTES));
-        let store = Self { dir: dir.to_owned(), database, queue, seen, meta, latest, _lock: lock };
-        store.read_latest()?;
-        Ok(store)
+        let (damage, is_older) = Default::default();
+        Ok(Self { dir: dir.to_owned(), database, queue, seen, meta, latest, damage, is_older, _lock: lock })
     }
 
     fn check_schema(&self) -> Result<()> {
         match self.get::<u32>(SCHEMA_KEY)? {
             Some(SCHEMA) => Ok(()),
-            None | Some(FIRST_SCHEMA..SCHEMA) => self.write_schema(),
+            Some(FIRST_SCHEMA..SCHEMA) => {
+                self.is_older.set(true);
+                Ok(())
+            }
+            None => self.write_schema(),
             Some(other) => {
                 let why =
                     format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
@@ -158,7 +168,7 @@ impl FjallStore {
     #[cfg(test)]
     pub fn moving_often(self) -> Self {
         self.latest.replace(Latest::new(2_000));
-        self.read_latest().unwrap();
+        self.read_latest();
         self
     }
 
@@ -221,6 +231,7 @@ impl Store for FjallStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
+        self.check_whole()?;
         // Before the batch: if it fails, nothing of the batch is stored.
         let is_full = self.latest.borrow().is_full();
         if is_full {
@@ -253,10 +264,14 @@ impl Store for FjallStore {
             }
             stored.insert(&self.meta, latest_key(number), row);
         }
+        if self.is_older.get() {
+            stored.insert(&self.meta, SCHEMA_KEY, to_json(&SCHEMA)?);
+        }
         if let Some(counters) = batch.counters {
             stored.insert(&self.meta, COUNTERS_KEY, to_json(&counters)?);
         }
         stored.commit().map_err(|error| self.failed(&error))?;
+        self.is_older.set(false);
         if !changes.is_empty() {
             self.latest.borrow_mut().take(number, changes);
         }
@@ -332,10 +347,10 @@ impl Store for FjallStore {
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
             let fingerprint = Fingerprint::from_bytes(bytes);
             if latest.seen(&fingerprint).is_none() && visit(fingerprint, u32_of(&value)).is_break() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.check_whole()
     }
 
     fn each_queued(&self, visit: &mut dyn FnMut(Domain, StoredEntry) -> ControlFlow<()>) -> Result<()> {
@@ -343,10 +358,10 @@ impl Store for FjallStore {
         for row in self.queue_rows(latest.queue(), self.queue.iter()) {
             let (domain, stored) = row?;
             if visit(domain, stored).is_break() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.check_whole()
     }
 
     fn each_dead(&self, visit: &mut dyn FnMut(u64, DeadLetter) -> ControlFlow<()>) -> Result<()> {

@@ -15,15 +15,27 @@ use super::{
 use crate::{clock, domain::Domain, error::Result, frontier::windowed::store::StoredEntry};
 
 impl FjallStore {
-    /// Reads the latest changes, which have not been moved.
-    pub(super) fn read_latest(&self) -> Result<()> {
+    /// Reads the latest changes, which have not been moved, and notes whether any of them cannot be read.
+    pub(super) fn read_latest(&self) {
         let mut latest = self.latest.borrow_mut();
+        let note = |damage: String| drop(self.damage.set(damage));
         for entry in self.meta.prefix([LATEST]) {
-            let (key, row) = entry.into_inner().map_err(|error| self.unusable(&error))?;
-            let changes = Latter::read(&row).ok_or_else(|| self.damaged(&"the latest changes are cut short"))?;
-            latest.take(u64_of(key.get(1..).unwrap_or_default()), changes);
+            match entry.into_inner() {
+                Ok((key, row)) => match Latter::read(&row) {
+                    Some(changes) => latest.take(u64_of(key.get(1..).unwrap_or_default()), changes),
+                    None => note("the latest changes are cut short".to_owned()),
+                },
+                Err(error) => return note(error.to_string()),
+            }
         }
-        Ok(())
+    }
+
+    /// Checks that all of the latest changes could be read.
+    ///
+    /// # Errors
+    /// Some could not.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        self.damage.get().map_or(Ok(()), |damage| Err(self.damaged(damage)))
     }
 
     /// Moves the latest changes to the keyspaces of queues and fingerprints, in order. If the process is killed on the
@@ -90,7 +102,7 @@ impl FjallStore {
 const MAX_UNMERGED: usize = 20;
 
 /// How long merges are waited for. One that takes longer has failed, which the next commit reports.
-const MERGE_TIME: Duration = Duration::from_secs(60);
+const MERGE_TIME: Duration = Duration::from_secs(10);
 
 /// Waits while merges are far behind: the database slows down what it writes itself, but not what is moved.
 fn wait_for_merges(keyspace: &Keyspace) {
@@ -102,6 +114,10 @@ fn wait_for_merges(keyspace: &Keyspace) {
 
 /// Writes rows, which are in order, to a keyspace; `None` removes one.
 fn ingest<K: Into<Slice>>(keyspace: &Keyspace, rows: impl Iterator<Item = (K, Option<Slice>)>) -> fjall::Result<()> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
     wait_for_merges(keyspace);
     let mut ingestion = keyspace.start_ingestion()?;
     for (key, value) in rows {

@@ -122,6 +122,29 @@ fn a_store_that_was_left_unfinished_is_made_anew() {
     assert_eq!(open_state(dir.path()).unwrap().verify().unwrap().problems, Vec::<String>::new());
 }
 
+#[test]
+fn a_damaged_row_of_the_latest_changes_is_reported_by_a_check_and_ends_a_crawl() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(dir.path()).unwrap();
+    store.meta.insert(latest_key(7), [9, 9, 9]).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let problems = open_state(dir.path()).unwrap().verify().unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains("cut short")), "{problems:?}");
+    let error = open(dir.path(), opening(&[])).err().unwrap().to_string();
+    assert!(error.contains("damaged") && error.contains("cut short"), "{error}");
+}
+
+/// A look at a state of an earlier version leaves it as it is; the version is raised by the first batch.
+#[test]
+fn a_state_that_is_only_looked_at_stays_one_of_the_earlier_version() {
+    let dir = copied_fixture();
+    let schema = || FjallStore::open(dir.path()).unwrap().get::<u32>(SCHEMA_KEY).unwrap();
+    assert_eq!([schema(), schema()], [Some(FIRST_SCHEMA); 2]);
+    FjallStore::open(dir.path()).unwrap().apply(Batch::default()).unwrap();
+    assert_eq!(schema(), Some(SCHEMA));
+}
+
 /// A store with some of its changes moved to the sorted files, and others not.
 fn partly_moved(dir: &Path) -> FjallStore {
     let store = FjallStore::open(dir).unwrap();
