@@ -3,8 +3,8 @@
 //!
 //! You will see CPU for a request and peak memory of both, and what the server counted. It answers after a second and
 //! closes each connection, so each request of either side has a connection of its own. With `tls`: a thousand names,
-//! ten requests of each, beside the same handshakes and bytes by bare rustls; nine of ten sessions are resumed. Run:
-//! `cargo run --release --example ten_thousand_domains [tls] [TURNS]`; needs a limit of 5,000 open files.
+//! ten requests of each, beside the same handshakes and bytes by bare rustls; nine of ten sessions are resumed.
+//! Run: `cargo run --release --example ten_thousand_domains [tls] [TURNS]`; needs a limit of 5,000 open files.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement prints, and reads clocks")]
 
 mod server;
