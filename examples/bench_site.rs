@@ -3,8 +3,8 @@
 //!
 //! You will see its address; the pages begin at `/0`, and `/counts` there says how many pages were requested, how often
 //! together, and how many more than once. `benches/peers/run` starts it for each crawler:
-//! `cargo run --release --example bench_site [PAGES]`. With `PAGES bare URL FILE` it is the least that a crawl can cost:
-//! a loop of awc that knows all URLs before it starts.
+//! `cargo run --release --example bench_site [PAGES]`. With `PAGES bare URL FILE` it is the least that a crawl can
+//! cost: a loop of awc that knows all URLs before it starts.
 #![allow(clippy::print_stdout, reason = "a program prints")]
 
 use std::{
